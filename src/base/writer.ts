@@ -1,0 +1,164 @@
+/**
+ * Writes primitive values, growing as needed, and takes large payloads by reference.
+ *
+ * Owns the split of a message into what was written here and what is passed through (`attach`): record bytes are never copied into a
+ * response. The counterpart of `Reader`.
+ */
+import type { Uuid } from "./ids.js"
+
+const two32 = 4294967296
+const int64Max = 2 ** 63
+
+/** What `attach` takes: bytes, or anything else with a length that the receiver of `finish` knows how to send. */
+export type Attachment = { readonly length: number }
+
+export class Writer<A extends Attachment = never> {
+  #bytes: Buffer
+  #start = 0
+  #position = 0
+  readonly #done: (Buffer | A)[] = []
+  #doneBytes = 0
+
+  constructor(initialBytes = 256) {
+    this.#bytes = Buffer.allocUnsafe(initialBytes)
+  }
+
+  /** Bytes written and attached so far. */
+  get length(): number {
+    return this.#doneBytes + this.#position - this.#start
+  }
+
+  #room(count: number): number {
+    const at = this.#position
+    if (at + count > this.#bytes.length) this.#grow(count)
+    const start = this.#position
+    this.#position = start + count
+    return start
+  }
+
+  #grow(count: number): void {
+    const kept = this.#position - this.#start
+    const grown = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, kept + count, 256))
+    this.#bytes.copy(grown, 0, this.#start, this.#position)
+    this.#bytes = grown
+    this.#start = 0
+    this.#position = kept
+  }
+
+  int8(value: number): void {
+    this.#bytes[this.#room(1)] = value
+  }
+
+  bool(value: boolean): void {
+    this.int8(value ? 1 : 0)
+  }
+
+  int16(value: number): void {
+    const at = this.#room(2)
+    this.#bytes[at] = value >> 8
+    this.#bytes[at + 1] = value
+  }
+
+  int32(value: number): void {
+    const at = this.#room(4)
+    const b = this.#bytes
+    b[at] = value >> 24
+    b[at + 1] = value >> 16
+    b[at + 2] = value >> 8
+    b[at + 3] = value
+  }
+
+  /** Values beyond the range of 64 bits (a rounded 2^63 - 1) become the nearest end of it. */
+  int64(value: number): void {
+    if (value >= int64Max) {
+      this.int32(0x7fffffff)
+      this.int32(-1)
+    } else {
+      const high = Math.floor(value / two32)
+      this.int32(high)
+      this.int32(value - high * two32)
+    }
+  }
+
+  float64(value: number): void {
+    const at = this.#room(8)
+    this.#bytes.writeDoubleBE(value, at)
+  }
+
+  uuid(value: Uuid): void {
+    const at = this.#room(16)
+    this.#bytes.write(value, at, 16, "base64url")
+  }
+
+  uvarint(value: number): void {
+    value >>>= 0
+    while (value > 0x7f) {
+      this.int8((value & 0x7f) | 0x80)
+      value >>>= 7
+    }
+    this.int8(value)
+  }
+
+  varint(value: number): void {
+    this.uvarint((value << 1) ^ (value >> 31))
+  }
+
+  varlong(value: number): void {
+    const magnitude = value < 0 ? -(value + 1) : value
+    let high = Math.floor(magnitude / 2147483648)
+    let low = ((magnitude % 2147483648) * 2 + (value < 0 ? 1 : 0)) >>> 0
+    while (high > 0 || low > 0x7f) {
+      this.int8((low & 0x7f) | 0x80)
+      low = ((low >>> 7) | ((high % 128) << 25)) >>> 0
+      high = Math.floor(high / 128)
+    }
+    this.int8(low)
+  }
+
+  /** Copies bytes in. */
+  raw(value: Uint8Array): void {
+    const at = this.#room(value.length)
+    this.#bytes.set(value, at)
+  }
+
+  /** Writes text without a length; returns its bytes. */
+  utf8(value: string): number {
+    const count = Buffer.byteLength(value)
+    const at = this.#room(count)
+    this.#bytes.write(value, at, count, "utf8")
+    return count
+  }
+
+  /** Puts a payload in at this point by reference; it must not change until the message is sent. */
+  attach(payload: A | Buffer): void {
+    if (payload.length === 0) return
+    this.#cut()
+    this.#done.push(payload)
+    this.#doneBytes += payload.length
+  }
+
+  #cut(): void {
+    if (this.#position === this.#start) return
+    this.#done.push(this.#bytes.subarray(this.#start, this.#position))
+    this.#doneBytes += this.#position - this.#start
+    this.#start = this.#position
+  }
+
+  /** Sets four bytes written earlier, before anything was attached. */
+  patchInt32(position: number, value: number): void {
+    const bytes = (this.#done[0] as Buffer | undefined) ?? this.#bytes.subarray(this.#start)
+    bytes.writeInt32BE(value, position)
+  }
+
+  /** The message in order. The writer must not be used afterwards. */
+  finish(): (Buffer | A)[] {
+    this.#cut()
+    return this.#done
+  }
+
+  /** The message as one buffer, which copies if something was attached. */
+  finishBuffer(): Buffer {
+    const parts = this.finish() as Buffer[]
+    return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
+  }
+}
