@@ -37,7 +37,10 @@ const framed = (body: Buffer) => {
 test("frames come out whole and in order however the bytes are cut", () => {
   fc.assert(
     fc.property(
-      fc.array(fc.oneof(fc.integer({ min: 8, max: 300 }), fc.integer({ min: 8, max: 200_000 })), { minLength: 1, maxLength: 8 }),
+      fc.array(fc.oneof(fc.integer({ min: 8, max: 300 }), fc.integer({ min: 8, max: 200_000 })), {
+        minLength: 1,
+        maxLength: 8,
+      }),
       fc.array(fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 70_000 })), { minLength: 1, maxLength: 20 }),
       (lengths, cuts) => {
         const bodies = lengths.map((length, index) => Buffer.alloc(length, index + 1))
