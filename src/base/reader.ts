@@ -12,8 +12,13 @@ export class MalformedError extends Error {
 
 const two32 = 4294967296
 
+/** Elements of all arrays of one message together. A million small objects take some 100 ms to make and 100 MB to hold. */
+export const arrayElementsMax = 1_000_000
+
 export class Reader {
   position: number
+  /** How many array elements may still be decoded; lower it for peers that deserve less. */
+  elementsLeft: number = arrayElementsMax
   readonly end: number
 
   constructor(

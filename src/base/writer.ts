@@ -46,7 +46,9 @@ export class Writer<A extends Attachment = never> {
   }
 
   int8(value: number): void {
-    this.#bytes[this.#room(1)] = value
+    // Room first: it may put other memory in place of #bytes.
+    const at = this.#room(1)
+    this.#bytes[at] = value
   }
 
   bool(value: boolean): void {
@@ -73,6 +75,9 @@ export class Writer<A extends Attachment = never> {
     if (value >= int64Max) {
       this.int32(0x7fffffff)
       this.int32(-1)
+    } else if (value <= -int64Max) {
+      this.int32(-0x80000000)
+      this.int32(0)
     } else {
       const high = Math.floor(value / two32)
       this.int32(high)
@@ -87,7 +92,9 @@ export class Writer<A extends Attachment = never> {
 
   uuid(value: Uuid): void {
     const at = this.#room(16)
-    this.#bytes.write(value, at, 16, "base64url")
+    // Anything shorter would send 16 bytes of which some are whatever was in memory.
+    const count = value.length === 22 ? this.#bytes.write(value, at, 16, "base64url") : 0
+    if (count !== 16) throw new RangeError(`"${value}" is no uuid`)
   }
 
   uvarint(value: number): void {
@@ -121,9 +128,8 @@ export class Writer<A extends Attachment = never> {
     this.#bytes.set(value, at)
   }
 
-  /** Writes text without a length; returns its bytes. */
-  utf8(value: string): number {
-    const count = Buffer.byteLength(value)
+  /** Writes text without a length; returns its bytes. `count` is `Buffer.byteLength(value)` where the caller has it already. */
+  utf8(value: string, count: number = Buffer.byteLength(value)): number {
     const at = this.#room(count)
     this.#bytes.write(value, at, count, "utf8")
     return count

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { MalformedError, Reader } from "../base/reader.js"
+import { randomMessage } from "./generate.js"
+import type { Message } from "./message.js"
+import { allMessages } from "./testdata/all-messages.js"
+import { seededInt } from "./testdata/random.js"
+
+/** Runs `check` on random values of every version of every message. */
+function forAll(
+  rounds: number,
+  check: (
+    message: Message,
+    version: number,
+    encoded: Buffer,
+    randomInt: (below: number) => number,
+    value: unknown,
+  ) => void,
+): void {
+  for (const message of allMessages) {
+    for (let version = message.versions.min; version <= message.versions.max; version++) {
+      const randomInt = seededInt(version * 31 + message.name.length)
+      for (let round = 0; round < rounds; round++) {
+        const value = randomMessage(message, version, randomInt)
+        check(message, version, message.encodeToBuffer(value as never, version), randomInt, value)
+      }
+    }
+  }
+}
+
+function decodesOrIsMalformed(message: Message, version: number, bytes: Buffer): boolean {
+  try {
+    message.decode(new Reader(bytes), version)
+    return true
+  } catch (error) {
+    if (error instanceof MalformedError) return false
+    throw new Error(`${message.name} v${version}: ${bytes.toString("hex")}`, { cause: error })
+  }
+}
+
+test("what was encoded decodes to the same value, in every version", () => {
+  forAll(20, (message, version, encoded, _randomInt, value) => {
+    assert.deepStrictEqual(
+      message.decode(new Reader(encoded), version),
+      value,
+      `${message.name} v${version}: ${encoded.toString("hex")}`,
+    )
+  })
+})
+
+test("a message that ends anywhere too early is malformed", () => {
+  forAll(4, (message, version, encoded) => {
+    for (let length = 0; length < encoded.length; length++) {
+      const cut = encoded.subarray(0, length)
+      assert.ok(!decodesOrIsMalformed(message, version, cut), `${message.name} v${version} of ${length} bytes decodes`)
+    }
+  })
+})
+
+test("a message followed by anything is malformed", () => {
+  forAll(1, (message, version, encoded) => {
+    assert.ok(!decodesOrIsMalformed(message, version, Buffer.concat([encoded, Buffer.alloc(1)])))
+  })
+})
+
+test("flipped bytes decode or are malformed, nothing else", () => {
+  forAll(8, (message, version, encoded, randomInt) => {
+    for (let round = 0; round < 8 && encoded.length > 0; round++) {
+      const flipped = Buffer.from(encoded)
+      for (let flips = 1 + randomInt(3); flips > 0; flips--) flipped[randomInt(flipped.length)] = randomInt(256)
+      decodesOrIsMalformed(message, version, flipped)
+    }
+  })
+})
+
+test("random bytes decode or are malformed, nothing else", () => {
+  forAll(4, (message, version, _encoded, randomInt) => {
+    const bytes = Buffer.from(Array.from({ length: randomInt(200) }, () => randomInt(256)))
+    decodesOrIsMalformed(message, version, bytes)
+  })
+})
