@@ -21,7 +21,7 @@ function hash(key: string): number {
 const isBucket = <V>(node: Node<V>): node is Bucket<V> => node instanceof Map
 
 export class PersistentMap<V> {
-  static #empty = new PersistentMap<never>(new Map(), 0)
+  static #empty = new PersistentMap<unknown>(new Map(), 0)
 
   private constructor(
     private readonly root: Node<V>,
@@ -29,7 +29,7 @@ export class PersistentMap<V> {
   ) {}
 
   static empty<V>(): PersistentMap<V> {
-    return PersistentMap.#empty as PersistentMap<unknown> as PersistentMap<V>
+    return PersistentMap.#empty as PersistentMap<V>
   }
 
   get(key: string): V | undefined {
