@@ -97,6 +97,34 @@ export const message = <const F extends Fields>(declaration: {
     declaration.fields,
   )
 
+/** A message that is stored as a record of a log and known there by its key. */
+export class RecordMessage<Name extends string = string, F extends Fields = Fields> extends Message<F> {
+  constructor(
+    override readonly name: Name,
+    readonly key: number,
+    versions: VersionRange,
+    flexibleVersions: VersionRange,
+    fields: F,
+  ) {
+    super(name, versions, flexibleVersions, fields)
+  }
+}
+
+export const record = <const Name extends string, const F extends Fields>(declaration: {
+  readonly name: Name
+  readonly key: number
+  readonly versions: string
+  readonly flexible: string
+  readonly fields: F
+}): RecordMessage<Name, F> =>
+  new RecordMessage(
+    declaration.name,
+    declaration.key,
+    parseVersions(declaration.versions),
+    parseVersions(declaration.flexible),
+    declaration.fields,
+  )
+
 export type Listener = "broker" | "controller"
 
 export interface Api<Request extends Fields = Fields, Response extends Fields = Fields> {
