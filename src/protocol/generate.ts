@@ -10,25 +10,21 @@ import type { Message } from "./message.js"
 import { includesVersion } from "./versions.js"
 
 /** Uniform integer in [0, below), `below` at most 2^32. */
-export type RandomInt = (below: number) => number
+export type NextInt = (below: number) => number
 
 const arrayLengthMax = 3
 const bytesLengthMax = 40
 
 /** A value of every type, with fields that the version lacks at their defaults. */
-export function randomMessage<F extends Fields>(
-  message: Message<F>,
-  version: number,
-  randomInt: RandomInt,
-): ValueOf<F> {
-  return randomStruct(message.fields, version, randomInt) as ValueOf<F>
+export function randomMessage<F extends Fields>(message: Message<F>, version: number, nextInt: NextInt): ValueOf<F> {
+  return randomStruct(message.fields, version, nextInt) as ValueOf<F>
 }
 
-function randomStruct(fields: Fields, version: number, randomInt: RandomInt): object {
+function randomStruct(fields: Fields, version: number, nextInt: NextInt): object {
   return Object.fromEntries(
     Object.entries(fields).map(([name, field]) => [
       name,
-      includesVersion(field.versions, version) ? randomField(field, version, randomInt) : defaultValue(field),
+      includesVersion(field.versions, version) ? randomField(field, version, nextInt) : defaultValue(field),
     ]),
   )
 }
@@ -40,45 +36,43 @@ function defaultValue(field: Field): unknown {
   return Object.fromEntries(Object.entries(field.fields!).map(([name, one]) => [name, defaultValue(one)]))
 }
 
-function randomField(field: Field, version: number, randomInt: RandomInt): unknown {
-  if (includesVersion(field.taggedVersions, version) && randomInt(2) === 0) return defaultValue(field)
-  if (includesVersion(field.nullableVersions, version) && randomInt(4) === 0) return null
+function randomField(field: Field, version: number, nextInt: NextInt): unknown {
+  if (includesVersion(field.taggedVersions, version) && nextInt(2) === 0) return defaultValue(field)
+  if (includesVersion(field.nullableVersions, version) && nextInt(4) === 0) return null
   switch (field.type) {
     case "array":
-      return Array.from({ length: randomInt(arrayLengthMax + 1) }, () =>
-        randomField(field.element!, version, randomInt),
-      )
+      return Array.from({ length: nextInt(arrayLengthMax + 1) }, () => randomField(field.element!, version, nextInt))
     case "struct":
-      return randomStruct(field.fields!, version, randomInt)
+      return randomStruct(field.fields!, version, nextInt)
     case "bool":
-      return randomInt(2) === 1
+      return nextInt(2) === 1
     case "int8":
-      return randomSigned(8, randomInt)
+      return randomSigned(8, nextInt)
     case "int16":
-      return randomSigned(16, randomInt)
+      return randomSigned(16, nextInt)
     case "uint16":
-      return randomInt(0x10000)
+      return nextInt(0x10000)
     case "int32":
-      return randomSigned(32, randomInt)
+      return randomSigned(32, nextInt)
     case "uint32":
-      return randomInt(2 ** 32)
+      return nextInt(2 ** 32)
     case "int64":
-      return randomInt64(randomInt)
+      return someInt64(nextInt)
     case "float64":
-      return randomSigned(32, randomInt) / 1024
+      return randomSigned(32, nextInt) / 1024
     case "uuid":
-      return randomUuid(randomInt)
+      return randomUuid(nextInt)
     case "string":
-      return randomText(randomInt)
+      return randomText(nextInt)
     case "bytes":
     case "records":
-      return randomBytes(randomInt(bytesLengthMax + 1), randomInt)
+      return someBytes(nextInt(bytesLengthMax + 1), nextInt)
   }
 }
 
-function randomSigned(bits: number, randomInt: RandomInt): number {
+function randomSigned(bits: number, nextInt: NextInt): number {
   const half = 2 ** (bits - 1)
-  switch (randomInt(6)) {
+  switch (nextInt(6)) {
     case 0:
       return -half
     case 1:
@@ -86,15 +80,15 @@ function randomSigned(bits: number, randomInt: RandomInt): number {
     case 2:
       return -1
     case 3:
-      return randomInt(4)
+      return nextInt(4)
     default:
-      return randomInt(half * 2) - half
+      return nextInt(half * 2) - half
   }
 }
 
 /** Within what a number holds exactly, and the smallest int64, which it does too. */
-function randomInt64(randomInt: RandomInt): number {
-  switch (randomInt(6)) {
+function someInt64(nextInt: NextInt): number {
+  switch (nextInt(6)) {
     case 0:
       return -(2 ** 63)
     case 1:
@@ -102,20 +96,19 @@ function randomInt64(randomInt: RandomInt): number {
     case 2:
       return Number.MIN_SAFE_INTEGER
     case 3:
-      return randomSigned(32, randomInt)
+      return randomSigned(32, nextInt)
     default:
-      return (randomInt(2 ** 22) - 2 ** 21) * 2 ** 32 + randomInt(2 ** 32)
+      return (nextInt(2 ** 22) - 2 ** 21) * 2 ** 32 + nextInt(2 ** 32)
   }
 }
 
-const randomBytes = (length: number, randomInt: RandomInt): Buffer =>
-  Buffer.from(Array.from({ length }, () => randomInt(256)))
+const someBytes = (length: number, nextInt: NextInt): Buffer => Buffer.from(Array.from({ length }, () => nextInt(256)))
 
-const randomUuid = (randomInt: RandomInt): Uuid =>
-  randomInt(4) === 0 ? zeroUuid : randomBytes(16, randomInt).toString("base64url")
+const randomUuid = (nextInt: NextInt): Uuid =>
+  nextInt(4) === 0 ? zeroUuid : someBytes(16, nextInt).toString("base64url")
 
 /** One, two, three and four bytes in UTF-8. */
 const letters = ["a", "Z", "7", ".", "-", "_", "\0", "é", "語", "🦦"]
 
-const randomText = (randomInt: RandomInt): string =>
-  Array.from({ length: randomInt(12) }, () => letters[randomInt(letters.length)]).join("")
+const randomText = (nextInt: NextInt): string =>
+  Array.from({ length: nextInt(12) }, () => letters[nextInt(letters.length)]).join("")

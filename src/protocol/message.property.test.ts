@@ -13,16 +13,16 @@ function forAll(
     message: Message,
     version: number,
     encoded: Buffer,
-    randomInt: (below: number) => number,
+    nextInt: (below: number) => number,
     value: unknown,
   ) => void,
 ): void {
   for (const message of allMessages) {
     for (let version = message.versions.min; version <= message.versions.max; version++) {
-      const randomInt = seededInt(version * 31 + message.name.length)
+      const nextInt = seededInt(version * 31 + message.name.length)
       for (let round = 0; round < rounds; round++) {
-        const value = randomMessage(message, version, randomInt)
-        check(message, version, message.encodeToBuffer(value as never, version), randomInt, value)
+        const value = randomMessage(message, version, nextInt)
+        check(message, version, message.encodeToBuffer(value as never, version), nextInt, value)
       }
     }
   }
@@ -64,18 +64,18 @@ test("a message followed by anything is malformed", () => {
 })
 
 test("flipped bytes decode or are malformed, nothing else", () => {
-  forAll(8, (message, version, encoded, randomInt) => {
+  forAll(8, (message, version, encoded, nextInt) => {
     for (let round = 0; round < 8 && encoded.length > 0; round++) {
       const flipped = Buffer.from(encoded)
-      for (let flips = 1 + randomInt(3); flips > 0; flips--) flipped[randomInt(flipped.length)] = randomInt(256)
+      for (let flips = 1 + nextInt(3); flips > 0; flips--) flipped[nextInt(flipped.length)] = nextInt(256)
       decodesOrIsMalformed(message, version, flipped)
     }
   })
 })
 
 test("random bytes decode or are malformed, nothing else", () => {
-  forAll(4, (message, version, _encoded, randomInt) => {
-    const bytes = Buffer.from(Array.from({ length: randomInt(200) }, () => randomInt(256)))
+  forAll(4, (message, version, _encoded, nextInt) => {
+    const bytes = Buffer.from(Array.from({ length: nextInt(200) }, () => nextInt(256)))
     decodesOrIsMalformed(message, version, bytes)
   })
 })
