@@ -110,10 +110,13 @@ export class Writer<A extends Attachment = never> {
     this.uvarint((value << 1) ^ (value >> 31))
   }
 
+  /** Zigzag varint of up to 64 bits; values beyond them become the nearest end, as in `int64`. */
   varlong(value: number): void {
+    const sign = value < 0 ? 1 : 0
     const magnitude = value < 0 ? -(value + 1) : value
-    let high = Math.floor(magnitude / 2147483648)
-    let low = ((magnitude % 2147483648) * 2 + (value < 0 ? 1 : 0)) >>> 0
+    const fits = magnitude < int64Max
+    let high = fits ? Math.floor(magnitude / 2147483648) : 0xffffffff
+    let low = fits ? ((magnitude % 2147483648) * 2 + sign) >>> 0 : (0xfffffffe | sign) >>> 0
     while (high > 0 || low > 0x7f) {
       this.int8((low & 0x7f) | 0x80)
       low = ((low >>> 7) | ((high % 128) << 25)) >>> 0
