@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import fc from "fast-check"
 import { zeroUuid } from "./ids.js"
 import { MalformedError, Reader } from "./reader.js"
 
@@ -83,6 +84,16 @@ test("a uuid reads as Kafka prints it", () => {
   assert.equal(reader("00000000000000000000000000000000").uuid(), zeroUuid)
   assert.equal(reader("00000000000000000000000000000001").uuid(), "AAAAAAAAAAAAAAAAAAAAAQ")
   assert.equal(reader("ffffffffffffffffffffffffffffffff").uuid(), "_____________________w")
+})
+
+test("every uuid is base64url", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (raw) => {
+      const bytes = Buffer.from(raw)
+      assert.equal(new Reader(bytes).uuid(), bytes.toString("base64url"))
+    }),
+    { seed: 1 },
+  )
 })
 
 test("a view shares the memory it was taken from", () => {

@@ -3,7 +3,7 @@ import { test } from "node:test"
 import fc from "fast-check"
 import { zeroUuid } from "./ids.js"
 import { Reader } from "./reader.js"
-import { Writer } from "./writer.js"
+import { utf8Bytes, Writer } from "./writer.js"
 
 function written(write: (writer: Writer) => void, initialBytes?: number): Buffer {
   const writer = new Writer(initialBytes)
@@ -101,13 +101,47 @@ test("a uuid is 16 bytes, and what is no uuid is refused", () => {
     hex((w) => w.uuid("_____________________w")),
     "ff".repeat(16),
   )
-  for (const text of ["", "AAAA", "!!!!!!!!!!!!!!!!!!!!!!", `${zeroUuid}A`]) {
+  for (const text of [
+    "",
+    "AAAA",
+    "AAAAAAAAAAAAAAAAAAAAA!",
+    "+AAAAAAAAAAAAAAAAAAAAA",
+    "éAAAAAAAAAAAAAAAAAAAAA",
+    `${zeroUuid}A`,
+  ]) {
     assert.throws(() => written((w) => w.uuid(text)), RangeError, text)
   }
 })
 
+test("every uuid that is read is written back", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (raw) => {
+      const uuid = new Reader(Buffer.from(raw)).uuid()
+      assert.deepEqual(
+        written((w) => w.uuid(uuid)),
+        Buffer.from(raw),
+      )
+    }),
+    { seed: 1 },
+  )
+})
+
 test("text is written as UTF-8 and counted in bytes", () => {
   assert.equal(written((w) => assert.equal(w.utf8("é語"), 5)).toString(), "é語")
+})
+
+test("short and long text of any letters comes out as UTF-8", () => {
+  const text = fc.oneof(fc.string({ maxLength: 100 }), fc.string({ unit: "grapheme", maxLength: 100 }))
+  fc.assert(
+    fc.property(text, (value) => {
+      assert.equal(utf8Bytes(value), Buffer.byteLength(value))
+      assert.deepEqual(
+        written((w) => w.utf8(value)),
+        Buffer.from(value),
+      )
+    }),
+    { seed: 1 },
+  )
 })
 
 test("a payload is attached in its place by reference", () => {

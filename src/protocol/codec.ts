@@ -9,7 +9,7 @@
 import { invariant } from "../base/assert.js"
 import { zeroUuid } from "../base/ids.js"
 import { MalformedError, type Reader } from "../base/reader.js"
-import { Writer } from "../base/writer.js"
+import { utf8Bytes, Writer } from "../base/writer.js"
 import { type Payload, isFileRegion, type FileRegion } from "../env/env.js"
 import { emptyDefault, type Field, type Fields, type RecordsPayload } from "./field.js"
 import { includesVersion } from "./versions.js"
@@ -126,7 +126,7 @@ const readCompactNullableBytes = (reader: Reader): Buffer | null => {
 }
 
 const textBytes = (value: string): number => {
-  const length = Buffer.byteLength(value)
+  const length = utf8Bytes(value)
   if (length > stringBytesMax) throw new EncodeError(`string of ${length} bytes, at most ${stringBytesMax} can travel`)
   return length
 }

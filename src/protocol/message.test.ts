@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { MalformedError, Reader } from "../base/reader.js"
+import { arrayElementsMax, MalformedError, Reader } from "../base/reader.js"
 import { Writer } from "../base/writer.js"
 import type { File, FileRegion } from "../env/env.js"
 import { EncodeError } from "./codec.js"
@@ -123,8 +123,8 @@ test("an array claims no more elements than the bytes behind it can hold", () =>
 })
 
 test("the elements of one message are bounded in all", () => {
-  const topics = Buffer.alloc(4 + 2 * 1_000_001)
-  topics.writeInt32BE(1_000_001)
+  const topics = Buffer.alloc(4 + 2 * (arrayElementsMax + 1))
+  topics.writeInt32BE(arrayElementsMax + 1)
   assert.throws(() => metadata.request.decode(new Reader(topics), 0), /too many/)
   const strict = reader("00000003 0000 0000 0000")
   strict.elementsLeft = 2
