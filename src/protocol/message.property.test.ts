@@ -3,6 +3,7 @@ import { test } from "node:test"
 import { MalformedError, Reader } from "../base/reader.js"
 import { randomMessage } from "./generate.js"
 import type { Message } from "./message.js"
+import { mutate } from "./mutate.js"
 import { allMessages } from "./testdata/all-messages.js"
 import { seededInt } from "./testdata/random.js"
 
@@ -30,12 +31,20 @@ function forAll(
 
 function decodesOrIsMalformed(message: Message, version: number, bytes: Buffer): boolean {
   try {
-    message.decode(new Reader(bytes), version)
+    const value = message.decode(new Reader(bytes), version)
+    // No element travels for free, so a small message cannot become a large value.
+    assert.ok(elements(value) <= bytes.length, `${elements(value)} elements out of ${bytes.length} bytes`)
     return true
   } catch (error) {
     if (error instanceof MalformedError) return false
     throw new Error(`${message.name} v${version}: ${bytes.toString("hex")}`, { cause: error })
   }
+}
+
+function elements(value: unknown): number {
+  if (typeof value !== "object" || value === null || Buffer.isBuffer(value)) return 0
+  const own = Array.isArray(value) ? value.length : 0
+  return Object.values(value).reduce((sum: number, inner) => sum + elements(inner), own)
 }
 
 test("what was encoded decodes to the same value, in every version", () => {
@@ -63,13 +72,9 @@ test("a message followed by anything is malformed", () => {
   })
 })
 
-test("flipped bytes decode or are malformed, nothing else", () => {
+test("damaged bytes decode or are malformed, nothing else", () => {
   forAll(8, (message, version, encoded, nextInt) => {
-    for (let round = 0; round < 8 && encoded.length > 0; round++) {
-      const flipped = Buffer.from(encoded)
-      for (let flips = 1 + nextInt(3); flips > 0; flips--) flipped[nextInt(flipped.length)] = nextInt(256)
-      decodesOrIsMalformed(message, version, flipped)
-    }
+    for (let round = 0; round < 10; round++) decodesOrIsMalformed(message, version, mutate(encoded, nextInt))
   })
 })
 

@@ -56,7 +56,7 @@ export class Message<F extends Fields = Fields> {
   }
 
   /** A full value: what is left out is filled with defaults, at every depth. Not for the hot path: `encode` takes the short form as it is. */
-  create(input: InputOf<F>): ValueOf<F> {
+  create(input: Partial<InputOf<F>> = {}): ValueOf<F> {
     return fill(this.fields, input) as ValueOf<F>
   }
 

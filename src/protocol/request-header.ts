@@ -6,9 +6,8 @@
 import { MalformedError, type Reader } from "../base/reader.js"
 import { Writer } from "../base/writer.js"
 import type { FileRegion } from "../env/env.js"
-import type { InputOf } from "./field.js"
+import type { Fields, InputOf } from "./field.js"
 import type { Api } from "./message.js"
-import type { Fields } from "./field.js"
 import { requestHeader, responseHeader } from "./messages/headers.js"
 import { apiByKey } from "./messages/index.js"
 
