@@ -392,7 +392,6 @@ class Generator {
   #write(field: Field, name: string, value: string): string[] {
     const compact = this.#isCompact(field)
     const fixed = fixedBytes[field.type] !== undefined
-    // Types without null on the wire: the declaration cannot make them nullable either.
     if (fixed) return [this.#writeOne(field, value)]
     const write: string[] = []
     if (field.type === "array") {
