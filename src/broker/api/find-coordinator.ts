@@ -19,6 +19,7 @@ export const findCoordinatorHandler = handler(findCoordinator, (_services, reque
           "The coordinator is not available: this version of Ottla has no groups and transactions.",
         ]
   const nowhere = { nodeId: -1, host: "", port: -1, errorCode, errorMessage }
-  if (version < 4) return nowhere
-  return { coordinators: request.coordinatorKeys.map((key) => ({ key, ...nowhere })) }
+  if (version < 4) return { ...nowhere, coordinators: [] }
+  const coordinators = request.coordinatorKeys.map((key) => ({ key, ...nowhere }))
+  return { errorCode: Errors.NONE, errorMessage: null, nodeId: 0, host: "", port: 0, coordinators }
 })
