@@ -78,7 +78,16 @@ test("a snapshot of an image replays to the same image", () => {
 test("records this version does not act on survive a snapshot, and their removal too", () => {
   const acl = (id: string): MetadataRecord => ({
     type: "AccessControlEntryRecord",
-    value: { id, resourceType: 2, resourceName: "t", patternType: 3, principal: "User:a", host: "*", operation: 3, permissionType: 3 },
+    value: {
+      id,
+      resourceType: 2,
+      resourceName: "t",
+      patternType: 3,
+      principal: "User:a",
+      host: "*",
+      operation: 3,
+      permissionType: 3,
+    },
   })
   const records: MetadataRecord[] = [
     acl("AAAAAAAAAAAAAAAAAAAAAQ"),
