@@ -16,6 +16,8 @@ export interface Env {
   readonly log: Logger
   /** Simulator only: a point where other work may run in between. Absent in production. */
   readonly interleave?: (site: string) => Promise<void>
+  /** Simulator only: whether a rare branch should be taken here (shrink a buffer, stop half-way). Absent in production. */
+  readonly buggify?: (site: string, chance?: number) => boolean
 }
 
 export interface Clock {
