@@ -1,0 +1,210 @@
+/**
+ * Every crash point of a scripted life of a log.
+ *
+ * Owns the workload and the model it is compared with. The script runs once to count its disk operations, then once for each of them with a crash
+ * there. What is found afterwards must be what the model allows: S1, S3, S4, S8, L3, L7, M1.
+ */
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { batchBaseOffset, batchLastOffset, batchLastSequence, batchProducerId } from "../protocol/batch-header.js"
+import { batchesIn } from "../protocol/record-batch.js"
+import { simulate } from "../sim/world.js"
+import { LogWorld, type LogWorldOptions, records, startMs } from "./testing/log-world.js"
+
+interface ModelBatch {
+  bytes: Buffer
+  baseOffset: number
+  nextOffset: number
+}
+
+/** What may and what must be found after a crash. */
+class Model {
+  /** Every batch that was ever appended at its offsets; several where the log was truncated in between. */
+  readonly possible = new Map<number, Buffer[]>()
+  current: ModelBatch[] = []
+  flushedOffset = 0
+  startOffsetMost = 0
+  created = false
+  /** While a truncation is under way the log may end anywhere above here. */
+
+  appended(bytes: Buffer, nextOffset: number): void {
+    const baseOffset = batchBaseOffset(bytes)
+    const copy = Buffer.from(bytes)
+    this.current.push({ bytes: copy, baseOffset, nextOffset })
+    this.possible.set(baseOffset, [...(this.possible.get(baseOffset) ?? []), copy])
+  }
+
+  truncating(offset: number): void {
+    this.flushedOffset = Math.min(this.flushedOffset, offset)
+  }
+
+  truncated(offset: number): void {
+    for (const gone of this.current.filter((batch) => batch.baseOffset >= offset)) {
+      this.possible.set(
+        gone.baseOffset,
+        this.possible.get(gone.baseOffset)!.filter((bytes) => bytes !== gone.bytes),
+      )
+    }
+    this.current = this.current.filter((batch) => batch.baseOffset < offset)
+  }
+}
+
+async function workload(t: LogWorld, model: Model): Promise<void> {
+  await t.open()
+  model.created = true
+  let sequence = 0
+  let epoch = 0
+  const watch = () => {
+    t.log.listener = {
+      onAdvance: (log) => {
+        model.flushedOffset = Math.max(model.flushedOffset, log.flushedOffset)
+      },
+      onAppendsLost: () => {},
+      onOffline: () => {},
+    }
+  }
+  watch()
+  const append = (count: number) => {
+    const bytes = records(count, {
+      timestamp: startMs + t.log.logEndOffset * 10,
+      producerId: 5,
+      producerEpoch: 0,
+      baseSequence: sequence,
+    })
+    const result = t.log.append(bytes, { origin: "client", leaderEpoch: epoch, nowMs: t.node.env.clock.wallMs() })
+    assert.ok(result.ok && !result.duplicate)
+    sequence += count
+    model.appended(bytes, result.lastOffset + 1)
+  }
+  for (let i = 0; i < 9; i++) {
+    append(1 + (i % 3))
+    if (i % 4 === 3) await t.log.flush()
+  }
+  await t.manager.checkpoint()
+  epoch = 2
+  for (let i = 0; i < 8; i++) append(2)
+  await t.log.flush()
+  const cut = model.current[13]!.baseOffset
+  model.truncating(cut)
+  await t.log.truncateTo(cut)
+  model.truncated(cut)
+  assert.equal(t.log.logEndOffset, cut)
+  sequence = cut
+  epoch = 3
+  for (let i = 0; i < 6; i++) append(2)
+  await t.log.flush()
+  t.log.updateHighWatermark(t.log.flushedOffset)
+  model.startOffsetMost = 12
+  t.log.maybeIncrementLogStartOffset(12)
+  await t.log.deleteOldSegments(startMs)
+  for (let i = 0; i < 3; i++) append(3)
+  await t.manager.close()
+  await t.open()
+  watch()
+  for (let i = 0; i < 5; i++) append(1)
+  await t.log.flush()
+  await t.manager.checkpoint()
+  append(2)
+  await t.log.written()
+}
+
+async function check(t: LogWorld, model: Model): Promise<void> {
+  const { log } = t
+  assert.equal(log.offlineReason, undefined)
+  assert.ok(log.logStartOffset <= model.startOffsetMost, `starts at ${log.logStartOffset}`)
+  assert.ok(log.logEndOffset >= model.flushedOffset, `ends at ${log.logEndOffset}, flushed ${model.flushedOffset}`)
+  const bytes = await t.readAll()
+  let expected = log.logStartOffset
+  let lastSequence = -1
+  const flushed = new Map(
+    model.current
+      .filter((batch) => batch.nextOffset <= model.flushedOffset)
+      .map((batch) => [batch.baseOffset, batch.bytes]),
+  )
+  for (const { start, end } of batchesIn(bytes)) {
+    const batch = bytes.subarray(start, end)
+    const baseOffset = batchBaseOffset(batch)
+    assert.ok(expected === log.logStartOffset ? baseOffset <= expected : baseOffset === expected, `gap at ${expected}`)
+    assert.ok(
+      model.possible.get(baseOffset)?.some((possible) => possible.equals(batch)),
+      `strange batch at ${baseOffset}`,
+    )
+    const promised = flushed.get(baseOffset)
+    if (promised) assert.ok(promised.equals(batch), `batch at ${baseOffset} was flushed and is another now`)
+    expected = batchLastOffset(batch) + 1
+    if (batchProducerId(batch) === 5) lastSequence = batchLastSequence(batch)
+  }
+  assert.equal(expected, log.logEndOffset)
+  if (lastSequence >= 0) assert.equal(log.producers.get(5)?.batches.at(-1)?.lastSequence, lastSequence)
+  for (let offset = log.logStartOffset; offset < log.logEndOffset; offset++) {
+    const read = await t.read(offset, { maxBytes: 1 })
+    assert.ok(read.offsets[0]! <= offset && read.nextOffset > offset, `read of ${offset} gave ${read.offsets[0]}`)
+  }
+  const middle = Math.floor((log.logStartOffset + log.logEndOffset) / 2)
+  if (log.logEndOffset > log.logStartOffset) {
+    const found = await log.offsetForTimestamp(startMs + middle * 10)
+    const batch = model.current.find((candidate) => startMs + candidate.baseOffset * 10 >= startMs + middle * 10)
+    if (batch && batch.nextOffset <= model.flushedOffset)
+      assert.equal(found?.offset, Math.max(batch.baseOffset, log.logStartOffset))
+  }
+  const before = await t.readAll()
+  const end = log.logEndOffset
+  assert.ok(t.append(2, { timestamp: startMs }).ok)
+  assert.equal(await log.flush(), true)
+  await t.restart()
+  assert.equal(t.log.logEndOffset, end + 2)
+  const after = await t.readAll()
+  assert.deepEqual(after.subarray(0, before.length), before)
+}
+
+async function crashAt(
+  seed: string,
+  operation: number,
+  how: "kill" | "power",
+  when: "before" | "after",
+  options: LogWorldOptions,
+): Promise<number> {
+  const { result } = await simulate(seed, async (world) => {
+    const node = world.addNode("broker", { disk: { capacityBytes: 1 << 24 } })
+    const t = new LogWorld(world, node, options)
+    const model = new Model()
+    const crashed = new Promise<"crashed">((resolve) => {
+      node.disk.intercept = ({ number }) => {
+        if (number !== operation) return undefined
+        resolve("crashed")
+        return { crash: how, when }
+      }
+    })
+    const outcome = await Promise.race([workload(t, model).then(() => "finished" as const), crashed])
+    node.disk.intercept = undefined
+    const operations = node.disk.operationCount
+    if (outcome === "finished") node.crash(how)
+    node.restart()
+    await t.open()
+    if (!model.created) assert.equal(t.log.logEndOffset, 0)
+    await check(t, model)
+    return operations
+  })
+  return result
+}
+
+const variants: [string, LogWorldOptions][] = [
+  ["served from memory", {}],
+  ["served from files", { manager: { hotCacheBytes: 0, openFilesMax: 2, indexCacheBytes: 0 } }],
+]
+
+for (const [name, options] of variants)
+  for (const how of ["kill", "power"] as const)
+    test(`a log, ${name}, survives a crash (${how}) at every disk operation of its life`, async () => {
+      const operations = await crashAt("count", -1, how, "before", options)
+      assert.ok(operations > 150, `${operations} operations`)
+      for (let operation = 1; operation <= operations; operation++)
+        for (const when of ["before", "after"] as const) {
+          const seed = `${operation} ${when}`
+          try {
+            await crashAt(seed, operation, how, when, options)
+          } catch (error) {
+            throw new Error(`crash (${how}) ${when} operation ${operation}, seed "${seed}": ${error}`, { cause: error })
+          }
+        }
+    })
