@@ -26,7 +26,13 @@ test("behaves as a Map, and no change is seen through an older version", () => {
       const sorted = (entries: Iterable<[string, number]>) => [...entries].sort(([a], [b]) => (a < b ? -1 : 1))
       assert.equal(map.size, model.size)
       assert.deepEqual(sorted(map), sorted(model))
-      if (kept !== undefined) assert.deepEqual(sorted(kept.map), sorted(kept.model))
+      if (kept === undefined) return
+      assert.deepEqual(sorted(kept.map), sorted(kept.model))
+      const before = kept.model
+      const differing = [...new Set([...before.keys(), ...model.keys()])].filter(
+        (key) => before.get(key) !== model.get(key),
+      )
+      assert.deepEqual([...map.changedKeys(kept.map)].sort(), differing.sort())
     }),
     { numRuns: 50, seed: 3 },
   )

@@ -54,6 +54,11 @@ export class PersistentMap<V> {
     return new PersistentMap(remove(this.root, key, hash(key)), this.size - 1)
   }
 
+  /** The keys whose value differs between `before` and this map, in time proportional to the difference. */
+  *changedKeys(before: PersistentMap<V>): IterableIterator<string> {
+    yield* changed(before.root, this.root)
+  }
+
   *entries(): IterableIterator<[string, V]> {
     yield* walk(this.root)
   }
@@ -101,4 +106,18 @@ function remove<V>(node: Node<V>, key: string, rest: number): Node<V> {
 function* walk<V>(node: Node<V>): IterableIterator<[string, V]> {
   if (isBucket(node)) yield* node
   else for (const child of node) if (child !== undefined) yield* walk(child)
+}
+
+function* changed<V>(before: Node<V> | undefined, after: Node<V> | undefined): IterableIterator<string> {
+  if (before === after) return
+  if (before !== undefined && after !== undefined && !isBucket(before) && !isBucket(after)) {
+    for (let index = 0; index < width; index++) yield* changed(before[index], after[index])
+    return
+  }
+  const old = new Map(before === undefined ? [] : walk(before))
+  for (const [key, value] of after === undefined ? [] : walk(after)) {
+    if (old.get(key) !== value) yield key
+    old.delete(key)
+  }
+  yield* old.keys()
 }

@@ -10,7 +10,9 @@ import {
   type MetadataRecordInput,
 } from "../protocol/metadata-record.js"
 
-type Unversioned<R> = R extends { readonly type: infer Type; readonly value: infer Value } ? { readonly type: Type; readonly value: Value } : never
+type Unversioned<R> = R extends { readonly type: infer Type; readonly value: infer Value }
+  ? { readonly type: Type; readonly value: Value }
+  : never
 
 export type MetadataRecord = Unversioned<DecodedRecord>
 export type MetadataRecordType = MetadataRecord["type"]

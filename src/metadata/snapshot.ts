@@ -7,7 +7,8 @@ import type { MetadataImage } from "./image.js"
 import type { MetadataRecord } from "./records.js"
 
 export function* snapshotRecords(image: MetadataImage): IterableIterator<MetadataRecord> {
-  for (const [name, featureLevel] of orderedFeatures(image)) yield { type: "FeatureLevelRecord", value: { name, featureLevel } }
+  for (const [name, featureLevel] of orderedFeatures(image))
+    yield { type: "FeatureLevelRecord", value: { name, featureLevel } }
   for (const broker of image.brokers.values()) {
     yield {
       type: "RegisterBrokerRecord",
@@ -48,7 +49,8 @@ export function* snapshotRecords(image: MetadataImage): IterableIterator<Metadat
     const separator = key.indexOf(":")
     const resourceType = Number(key.slice(0, separator))
     const resourceName = key.slice(separator + 1)
-    for (const [name, value] of overrides) yield { type: "ConfigRecord", value: { resourceType, resourceName, name, value } }
+    for (const [name, value] of overrides)
+      yield { type: "ConfigRecord", value: { resourceType, resourceName, name, value } }
   }
   if (image.nextProducerId > 0) {
     yield { type: "ProducerIdsRecord", value: { brokerId: -1, brokerEpoch: -1, nextProducerId: image.nextProducerId } }
@@ -58,5 +60,7 @@ export function* snapshotRecords(image: MetadataImage): IterableIterator<Metadat
 
 /** metadata.version decides how everything after it is read, so it comes first. */
 function orderedFeatures(image: MetadataImage): [string, number][] {
-  return [...image.features].sort(([a], [b]) => Number(b === "metadata.version") - Number(a === "metadata.version") || (a < b ? -1 : 1))
+  return [...image.features].sort(
+    ([a], [b]) => Number(b === "metadata.version") - Number(a === "metadata.version") || (a < b ? -1 : 1),
+  )
 }

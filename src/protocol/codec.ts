@@ -3,8 +3,13 @@
  *
  * Owns how fields travel: old and flexible encodings, nulls, tagged fields. Emits JavaScript source from our own declarations (never from
  * input) and has it compiled, so that no field is interpreted while a message is handled: a Produce request of one partition decodes in
- * 0.3 us, with closures put together per field in 0.9. The invariant: bytes are not trusted; whatever they are, decoding ends with a value
+<<<<<<< HEAD
+ * 0.3 us, with closures put together per field in 0.4 to 0.9; one of a hundred in 9 and 14 to 16. The invariant: bytes are not trusted; whatever they are, decoding ends with a value
  * or a `MalformedError`, and allocates no more than a small multiple of them.
+=======
+ * 0.3 us, with closures put together per field in 0.4 to 0.9; one of a hundred in 9 and 14 to 16. The invariant: bytes are not trusted;
+ * whatever they are, decoding ends with a value or a `MalformedError`, and allocates no more than a small multiple of them.
+>>>>>>> messages
  * Source: Kafka's message generator; KIP-482 (flexible versions and tagged fields).
  */
 import { invariant } from "../base/assert.js"
@@ -392,7 +397,6 @@ class Generator {
   #write(field: Field, name: string, value: string): string[] {
     const compact = this.#isCompact(field)
     const fixed = fixedBytes[field.type] !== undefined
-    // Types without null on the wire: the declaration cannot make them nullable either.
     if (fixed) return [this.#writeOne(field, value)]
     const write: string[] = []
     if (field.type === "array") {

@@ -73,6 +73,10 @@ export class Field<Value = unknown, Input = unknown, Optional extends boolean = 
     this.tag = options.tag ?? -1
     this.default = "default" in options ? options.default : implicitDefault(type, options)
     invariant(this.tag >= 0 === (options.taggedVersions !== undefined), "tag and taggedVersions go together")
+    invariant(options.nullableVersions === undefined || canBeNull(type), `${type} has no null on the wire`)
+    // Elsewhere a null struct is -1, in a tagged field 0; with null as the default neither ever travels.
+    const nullableTag = type === "struct" && this.tag >= 0 && options.nullableVersions !== undefined
+    invariant(!nullableTag || this.default === null, "a nullable struct in a tagged field is null by default")
     for (const name of Object.keys(fields ?? {})) checkFieldName(name)
   }
 
@@ -82,6 +86,9 @@ export class Field<Value = unknown, Input = unknown, Optional extends boolean = 
 }
 
 export type Fields = { readonly [name: string]: Field }
+
+const canBeNull = (type: FieldType): boolean =>
+  type === "string" || type === "bytes" || type === "records" || type === "array" || type === "struct"
 
 /** Names become identifiers of generated code (`codec.ts`), so nothing else may get through here. */
 export function checkFieldName(name: string): void {
