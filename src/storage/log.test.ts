@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { storageErrors } from "./storage-errors.js"
+import { Errors } from "../protocol/errors.js"
 import { inLogWorld, records, startMs } from "./testing/log-world.js"
 
 const cold = { manager: { hotCacheBytes: 0 } }
@@ -43,8 +43,8 @@ for (const [where, options] of [
       assert.deepEqual((await t.read(10, { maxOffset: 13 })).offsets, [10])
       assert.deepEqual((await t.read(10, { maxOffset: 10 })).offsets, [])
       assert.deepEqual((await t.read(60)).offsets, [])
-      assert.equal((await t.read(61)).error, storageErrors.offsetOutOfRange)
-      assert.equal((await t.read(-1)).error, storageErrors.offsetOutOfRange)
+      assert.equal((await t.read(61)).error, Errors.OFFSET_OUT_OF_RANGE)
+      assert.equal((await t.read(-1)).error, Errors.OFFSET_OUT_OF_RANGE)
       for (let offset = 0; offset < 60; offset++) {
         const { offsets, nextOffset } = await t.read(offset, { maxBytes: 3 * size })
         assert.equal(offsets[0], offset - (offset % 2))
@@ -102,7 +102,7 @@ test("a segment is rolled when its index is full", () =>
 test("a batch that cannot fit into any segment is refused", () =>
   inLogWorld(async (t) => {
     const result = t.append(20)
-    assert.equal(!result.ok && result.error, storageErrors.recordListTooLarge)
+    assert.equal(!result.ok && result.error, Errors.RECORD_LIST_TOO_LARGE)
     assert.equal(t.log.logEndOffset, 0)
   }))
 
@@ -136,7 +136,7 @@ test("replicated batches keep their offsets and leader epochs and must continue 
       { epoch: 5, startOffset: 2 },
     ])
     const again = t.log.append(Buffer.from(replicated), options)
-    assert.equal(!again.ok && again.error, storageErrors.offsetOutOfRange)
+    assert.equal(!again.ok && again.error, Errors.OFFSET_OUT_OF_RANGE)
     assert.deepEqual(await t.readAll(), replicated)
   }))
 
@@ -154,7 +154,7 @@ test("a duplicate is answered with its first offsets and not appended again; a g
     })
     assert.equal(t.log.logEndOffset, 4)
     const gap = t.append(2, producer(6))
-    assert.equal(!gap.ok && gap.error, storageErrors.outOfOrderSequenceNumber)
+    assert.equal(!gap.ok && gap.error, Errors.OUT_OF_ORDER_SEQUENCE_NUMBER)
     await t.log.flush()
     await t.crash("power", { keep: 0 })
     const afterwards = t.append(2, producer(2))
@@ -172,8 +172,8 @@ test("a failed sync takes the directory offline at once and is never tried again
     assert.equal(t.log.flushedOffset, 1)
     const syncs = t.disk.operationCount
     const refused = t.append()
-    assert.equal(!refused.ok && refused.error, storageErrors.kafkaStorageError)
-    assert.equal((await t.read(0)).error, storageErrors.kafkaStorageError)
+    assert.equal(!refused.ok && refused.error, Errors.KAFKA_STORAGE_ERROR)
+    assert.equal((await t.read(0)).error, Errors.KAFKA_STORAGE_ERROR)
     await t.world.sleep(100_000)
     assert.equal(t.disk.operationCount, syncs)
     assert.match(t.manager.directories[0]!.failureReason ?? "", /EIO/)
@@ -202,7 +202,7 @@ test("a full disk takes appends back, goes on serving reads, and takes appends a
     assert.equal(t.log.segmentCount, 1)
     assert.equal(t.log.latestEpoch, 0)
     const refused = t.append(2, producer(2))
-    assert.equal(!refused.ok && refused.error, storageErrors.kafkaStorageError)
+    assert.equal(!refused.ok && refused.error, Errors.KAFKA_STORAGE_ERROR)
     assert.deepEqual(await t.readAll(), before)
     t.disk.options.capacityBytes = 1 << 30
     await t.world.sleep(2500)
@@ -309,7 +309,7 @@ test("retention deletes whole old segments below the high watermark, and nothing
       await t.log.deleteOldSegments(now + 10_000_000)
       assert.deepEqual(t.log.baseOffsets, bases.slice(4))
       assert.equal(t.log.logStartOffset, bases[4])
-      assert.equal((await t.read(0)).error, storageErrors.offsetOutOfRange)
+      assert.equal((await t.read(0)).error, Errors.OFFSET_OUT_OF_RANGE)
       await t.crash("power", { keep: 0, keepNames: 0.5 })
       assert.equal(t.log.logStartOffset, bases[4])
       t.log.updateHighWatermark(40)
