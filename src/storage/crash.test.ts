@@ -50,7 +50,7 @@ class Model {
 async function workload(t: LogWorld, model: Model): Promise<void> {
   await t.open()
   model.created = true
-  let sequence = 0
+  let others = 100
   let epoch = 0
   const watch = () => {
     t.log.listener = {
@@ -63,15 +63,16 @@ async function workload(t: LogWorld, model: Model): Promise<void> {
   }
   watch()
   const append = (count: number) => {
+    // One producer goes on all the time, every other batch is the only one of its producer.
+    const producerId = model.current.length % 2 === 0 ? 5 : others++
+    const baseSequence = (t.log.producers.get(producerId)?.batches.at(-1)?.lastSequence ?? -1) + 1
+    const producer = { producerId, producerEpoch: 0, baseSequence }
     const bytes = records(count, {
       timestamp: startMs + t.log.logEndOffset * 10,
-      producerId: 5,
-      producerEpoch: 0,
-      baseSequence: sequence,
+      ...producer,
     })
     const result = t.log.append(bytes, { origin: "client", leaderEpoch: epoch, nowMs: t.node.env.clock.wallMs() })
     assert.ok(result.ok && !result.duplicate)
-    sequence += count
     model.appended(bytes, result.lastOffset + 1)
   }
   for (let i = 0; i < 9; i++) {
@@ -88,7 +89,6 @@ async function workload(t: LogWorld, model: Model): Promise<void> {
   await t.log.truncateTo(cut)
   model.truncated(cut)
   assert.equal(t.log.logEndOffset, cut)
-  sequence = cut
   epoch = 3
   for (let i = 0; i < 6; i++) append(2)
   await t.log.flush()
@@ -114,7 +114,7 @@ async function check(t: LogWorld, model: Model): Promise<void> {
   assert.ok(log.logEndOffset >= model.flushedOffset, `ends at ${log.logEndOffset}, flushed ${model.flushedOffset}`)
   const bytes = await t.readAll()
   let expected = log.logStartOffset
-  let lastSequence = -1
+  const lastBatches = new Map<number, [lastSequence: number, lastOffset: number]>()
   const flushed = new Map(
     model.current
       .filter((batch) => batch.nextOffset <= model.flushedOffset)
@@ -131,10 +131,19 @@ async function check(t: LogWorld, model: Model): Promise<void> {
     const promised = flushed.get(baseOffset)
     if (promised) assert.ok(promised.equals(batch), `batch at ${baseOffset} was flushed and is another now`)
     expected = batchLastOffset(batch) + 1
-    if (batchProducerId(batch) === 5) lastSequence = batchLastSequence(batch)
+    lastBatches.set(batchProducerId(batch), [batchLastSequence(batch), batchLastOffset(batch)])
   }
   assert.equal(expected, log.logEndOffset)
-  if (lastSequence >= 0) assert.equal(log.producers.get(5)?.batches.at(-1)?.lastSequence, lastSequence)
+  // Producer state is what the records say: no entry of a batch that is not there, none missing.
+  for (const [producerId, last] of lastBatches) {
+    const remembered = log.producers.get(producerId)?.batches.at(-1)
+    assert.deepEqual([remembered?.lastSequence, remembered?.lastOffset], last, `producer ${producerId}`)
+  }
+  for (const { producerId, batches } of log.producers.entries())
+    assert.ok(
+      lastBatches.has(producerId) || batches.at(-1)!.lastOffset < log.logStartOffset,
+      `producer ${producerId} from nowhere`,
+    )
   for (let offset = log.logStartOffset; offset < log.logEndOffset; offset++) {
     const read = await t.read(offset, { maxBytes: 1 })
     assert.ok(read.offsets[0]! <= offset && read.nextOffset > offset, `read of ${offset} gave ${read.offsets[0]}`)

@@ -22,9 +22,6 @@ import type { Log } from "./log.js"
 import { folderName, LogDirectory, parseFolderName } from "./log-directory.js"
 import { openLog } from "./open-log.js"
 
-/** The folder of the metadata log belongs to raft, which opens it by itself. */
-const metadataTopic = "__cluster_metadata"
-
 export interface LogManagerOptions {
   /** Paths of the log directories, at least one. */
   readonly directories: readonly string[]
@@ -155,7 +152,7 @@ export class LogManager {
     const waiting: { name: string; partition: TopicPartition; future: boolean }[] = []
     for (const name of names) {
       const folder = parseFolderName(name)
-      if (folder === undefined || folder.topic === metadataTopic) continue
+      if (folder === undefined) continue
       if (folder.kind === "delete") this.#removeFolderLater(directory, name, 0)
       else if (folder.kind === "log" || folder.kind === "future")
         waiting.push({ name, partition: folder, future: folder.kind === "future" })
