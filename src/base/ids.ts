@@ -21,6 +21,9 @@ export type TimestampMs = Brand<number, "TimestampMs">
 /** 128-bit id in Kafka's text form: 22 characters of base64url. Topic ids, directory ids, incarnations, cluster ids. */
 export type Uuid = Brand<string, "Uuid">
 
+/** The digits of a uuid's text. Reader and Writer convert by table, in half the time of Buffer's own conversion: topic ids are in every message. */
+export const base64UrlLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
 export const zeroUuid: Uuid = "AAAAAAAAAAAAAAAAAAAAAA"
 
 export const nextOffset = (offset: Offset): Offset => offset + 1

@@ -4,10 +4,29 @@
  * Owns the split of a message into what was written here and what is passed through (`attach`): record bytes are never copied into a
  * response. The counterpart of `Reader`.
  */
-import type { Uuid } from "./ids.js"
+import { base64UrlLetters, type Uuid } from "./ids.js"
 
 const two32 = 4294967296
 const int64Max = 2 ** 63
+
+const sextets = new Int8Array(128).fill(-1)
+for (const [value, letter] of Buffer.from(base64UrlLetters).entries()) sextets[letter] = value
+
+/** Six bits for a letter of base64url, -1 for anything else. */
+function sextet(text: string, index: number): number {
+  const code = text.charCodeAt(index)
+  return code < 128 ? sextets[code]! : -1
+}
+
+/** Up to here a loop over ASCII letters beats the call into the runtime. */
+const shortTextLength = 64
+
+/** Bytes of a text in UTF-8; as many as it has UTF-16 units exactly if all of it is ASCII. */
+export function utf8Bytes(value: string): number {
+  if (value.length > shortTextLength) return Buffer.byteLength(value)
+  for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) > 0x7f) return Buffer.byteLength(value)
+  return value.length
+}
 
 /** What `attach` takes: bytes, or anything else with a length that the receiver of `finish` knows how to send. */
 export type Attachment = { readonly length: number }
@@ -46,7 +65,9 @@ export class Writer<A extends Attachment = never> {
   }
 
   int8(value: number): void {
-    this.#bytes[this.#room(1)] = value
+    // Room first: it may put other memory in place of #bytes.
+    const at = this.#room(1)
+    this.#bytes[at] = value
   }
 
   bool(value: boolean): void {
@@ -73,6 +94,9 @@ export class Writer<A extends Attachment = never> {
     if (value >= int64Max) {
       this.int32(0x7fffffff)
       this.int32(-1)
+    } else if (value <= -int64Max) {
+      this.int32(-0x80000000)
+      this.int32(0)
     } else {
       const high = Math.floor(value / two32)
       this.int32(high)
@@ -85,9 +109,21 @@ export class Writer<A extends Attachment = never> {
     this.#bytes.writeDoubleBE(value, at)
   }
 
+  /** Errors: RangeError for what is no uuid. */
   uuid(value: Uuid): void {
-    const at = this.#room(16)
-    this.#bytes.write(value, at, 16, "base64url")
+    let at = this.#room(16)
+    const bytes = this.#bytes
+    let seen = value.length === 22 ? 0 : -1
+    for (let i = 0; i < 20; i += 4) {
+      const [a, b, c, d] = [sextet(value, i), sextet(value, i + 1), sextet(value, i + 2), sextet(value, i + 3)]
+      seen |= a | b | c | d
+      bytes[at++] = (a << 2) | (b >> 4)
+      bytes[at++] = (b << 4) | (c >> 2)
+      bytes[at++] = (c << 6) | d
+    }
+    const [a, b] = [sextet(value, 20), sextet(value, 21)]
+    bytes[at] = (a << 2) | (b >> 4)
+    if ((seen | a | b) < 0) throw new RangeError(`"${value}" is no uuid`)
   }
 
   uvarint(value: number): void {
@@ -103,10 +139,13 @@ export class Writer<A extends Attachment = never> {
     this.uvarint((value << 1) ^ (value >> 31))
   }
 
+  /** Zigzag varint of up to 64 bits; values beyond them become the nearest end, as in `int64`. */
   varlong(value: number): void {
+    const sign = value < 0 ? 1 : 0
     const magnitude = value < 0 ? -(value + 1) : value
-    let high = Math.floor(magnitude / 2147483648)
-    let low = ((magnitude % 2147483648) * 2 + (value < 0 ? 1 : 0)) >>> 0
+    const fits = magnitude < int64Max
+    let high = fits ? Math.floor(magnitude / 2147483648) : 0xffffffff
+    let low = fits ? ((magnitude % 2147483648) * 2 + sign) >>> 0 : (0xfffffffe | sign) >>> 0
     while (high > 0 || low > 0x7f) {
       this.int8((low & 0x7f) | 0x80)
       low = ((low >>> 7) | ((high % 128) << 25)) >>> 0
@@ -121,11 +160,12 @@ export class Writer<A extends Attachment = never> {
     this.#bytes.set(value, at)
   }
 
-  /** Writes text without a length; returns its bytes. */
-  utf8(value: string): number {
-    const count = Buffer.byteLength(value)
+  /** Writes text without a length; returns its bytes. `count` is `utf8Bytes(value)` where the caller has it already. */
+  utf8(value: string, count: number = utf8Bytes(value)): number {
     const at = this.#room(count)
-    this.#bytes.write(value, at, count, "utf8")
+    if (count === value.length && count <= shortTextLength) {
+      for (let i = 0; i < count; i++) this.#bytes[at + i] = value.charCodeAt(i)
+    } else this.#bytes.write(value, at, count, "utf8")
     return count
   }
 

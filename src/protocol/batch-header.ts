@@ -51,7 +51,8 @@ export const batchLastSequence = (b: Uint8Array, at = 0): number => {
 }
 export const batchCompression = (b: Uint8Array, at = 0): number => b[at + 22]! & attributeBits.compression
 export const isControlBatch = (b: Uint8Array, at = 0): boolean => (b[at + 22]! & attributeBits.control) !== 0
-export const isTransactionalBatch = (b: Uint8Array, at = 0): boolean => (b[at + 22]! & attributeBits.transactional) !== 0
+export const isTransactionalBatch = (b: Uint8Array, at = 0): boolean =>
+  (b[at + 22]! & attributeBits.transactional) !== 0
 
 export function setInt32(b: Uint8Array, at: number, value: number): void {
   b[at] = value >> 24

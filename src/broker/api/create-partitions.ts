@@ -1,0 +1,19 @@
+/**
+ * CreatePartitions: more partitions for a topic.
+ *
+ * Behaviour: `count` is the total. Every topic of the request is answered. Versions: 0-3, alike for us (v3: quota errors).
+ */
+import { Errors } from "../../protocol/errors.js"
+import { createPartitions } from "../../protocol/messages/create-partitions.js"
+import { handler } from "../services.js"
+
+export const createPartitionsHandler = handler(createPartitions, async (services, request) => {
+  const results = await services.controller.createPartitions(request.topics, { validateOnly: request.validateOnly })
+  return {
+    results: request.topics.map(({ name }, index) => {
+      const result = results[index]!
+      const failure = "failure" in result ? result.failure : undefined
+      return { name, errorCode: failure?.errorCode ?? Errors.NONE, errorMessage: failure?.errorMessage ?? null }
+    }),
+  }
+})

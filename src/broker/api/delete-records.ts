@@ -1,0 +1,45 @@
+/**
+ * DeleteRecords: moves a partition's log start offset up.
+ *
+ * Behaviour: -1 means the high watermark. Refused for topics whose cleanup policy does not delete (POLICY_VIOLATION) and beyond the high watermark
+ * (OFFSET_OUT_OF_RANGE). Answered when the new start is on the medium, so that no restart brings the records back. Versions: alike.
+ */
+import { Errors, type ErrorCode } from "../../protocol/errors.js"
+import { deleteRecords } from "../../protocol/messages/delete-records.js"
+import { isInternalTopic } from "../internal-topics.js"
+import { handler, type Services } from "../services.js"
+
+const highWatermark = -1
+
+export const deleteRecordsHandler = handler(deleteRecords, async (services, request) => {
+  const topics = request.topics.map(({ name, partitions }) => ({
+    name,
+    partitions: partitions.map(({ partitionIndex, offset }) => ({
+      partitionIndex,
+      ...moveStart(services, name, partitionIndex, offset),
+    })),
+  }))
+  if (topics.some(({ partitions }) => partitions.some(({ errorCode }) => errorCode === Errors.NONE)))
+    await services.replicas.checkpointLogStartOffsets()
+  return { topics }
+})
+
+function moveStart(
+  services: Services,
+  name: string,
+  index: number,
+  offset: number,
+): { lowWatermark: number; errorCode: ErrorCode } {
+  const failed = (errorCode: ErrorCode) => ({ lowWatermark: -1, errorCode })
+  const topic = services.image().topics.get(name)
+  if (topic === undefined) return failed(Errors.UNKNOWN_TOPIC_OR_PARTITION)
+  if (isInternalTopic(name)) return failed(Errors.INVALID_TOPIC_EXCEPTION)
+  const partition = services.replicas.partition(name, index)
+  if (partition === undefined) return failed(services.replicas.absenceOf(topic, index).errorCode)
+  const refused = partition.checkLeader(-1)
+  if (refused !== Errors.NONE) return failed(refused)
+  if (!partition.log.config.cleanupPolicy.delete) return failed(Errors.POLICY_VIOLATION)
+  const wanted = offset === highWatermark ? partition.highWatermark : offset
+  if (wanted < 0 || !partition.log.maybeIncrementLogStartOffset(wanted)) return failed(Errors.OFFSET_OUT_OF_RANGE)
+  return { lowWatermark: partition.logStartOffset, errorCode: Errors.NONE }
+}

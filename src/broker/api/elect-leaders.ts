@@ -1,0 +1,33 @@
+/**
+ * ElectLeaders: back to the preferred leader (0), or any live replica at the price of records (1, unclean).
+ *
+ * Behaviour: ELECTION_NOT_NEEDED where the leader is the right one already; with null topics such partitions are left out of the answer, as in Kafka. Source: KIP-183,
+ * KIP-460.
+ */
+import { Errors } from "../../protocol/errors.js"
+import { electLeaders } from "../../protocol/messages/elect-leaders.js"
+import { handler } from "../services.js"
+
+export const electLeadersHandler = handler(electLeaders, async (services, request, { version }) => {
+  const image = services.image()
+  const unclean = version >= 1 && request.electionType === 1
+  const all = request.topicPartitions === null
+  const wanted = all
+    ? [...image.topics.values()].map(({ name, partitions }) => ({
+        topic: name,
+        partitions: partitions.map((_, index) => index),
+      }))
+    : request.topicPartitions!
+  const results = await services.controller.electLeaders(wanted, { unclean })
+  return {
+    errorCode: Errors.NONE,
+    replicaElectionResults: wanted
+      .map(({ topic, partitions }, index) => ({
+        topic,
+        partitionResult: partitions
+          .map((partitionId, at) => ({ partitionId, ...results[index]![at]! }))
+          .filter(({ errorCode }) => !(all && errorCode === Errors.ELECTION_NOT_NEEDED)),
+      }))
+      .filter(({ partitionResult }) => !all || partitionResult.length > 0),
+  }
+})

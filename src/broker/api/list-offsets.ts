@@ -1,0 +1,114 @@
+/**
+ * ListOffsets: the offset for a time.
+ *
+ * Behaviour: exact to the record inside batches. -1 the end that the isolation level shows, -2 and -4 the log start (nothing is tiered, so both are the same), -3 the record with
+ * the largest timestamp, -5 the end of the tier: none. A partition named twice fails, as in Kafka.
+ * Versions: v2+ isolation, v4+ leader epochs, v7+ -3 (KIP-734), v8+ -4 (KIP-405), v9+ -5 (KIP-1005), v11+ -6 (KIP-1023: the log start, for nothing has been uploaded).
+ */
+import { Errors, type ErrorCode } from "../../protocol/errors.js"
+import type { ResponseInputOf } from "../../protocol/message.js"
+import { listOffsets } from "../../protocol/messages/list-offsets.js"
+import type { Partition } from "../../replication/partition.js"
+import { handler, type Services } from "../services.js"
+
+type Answer = ResponseInputOf<typeof listOffsets>["topics"][number]["partitions"][number]
+
+const latest = -1
+const earliest = -2
+const maxTimestamp = -3
+const earliestLocal = -4
+const latestTiered = -5
+const earliestPendingUpload = -6
+/** From which version each special timestamp is known. */
+const sinceVersion = new Map([
+  [latest, 0],
+  [earliest, 0],
+  [maxTimestamp, 7],
+  [earliestLocal, 8],
+  [latestTiered, 9],
+  [earliestPendingUpload, 11],
+])
+
+export const listOffsetsHandler = handler(listOffsets, async (services, request, { version }) => {
+  const seen = new Set<string>()
+  const doubled = new Set<string>()
+  for (const { name, partitions } of request.topics) {
+    for (const { partitionIndex } of partitions) {
+      const key = `${partitionIndex}:${name}`
+      if (seen.has(key)) doubled.add(key)
+      seen.add(key)
+    }
+  }
+  const topics: ResponseInputOf<typeof listOffsets>["topics"][number][] = []
+  for (const { name, partitions } of request.topics) {
+    const answers: Answer[] = []
+    for (const { partitionIndex, currentLeaderEpoch, timestamp } of partitions) {
+      if (doubled.has(`${partitionIndex}:${name}`)) answers.push(failed(partitionIndex, Errors.INVALID_REQUEST))
+      else if (timestamp < 0 && version < (sinceVersion.get(timestamp) ?? Number.POSITIVE_INFINITY)) {
+        answers.push(failed(partitionIndex, Errors.UNSUPPORTED_VERSION))
+      } else {
+        const found = locate(services, name, partitionIndex, currentLeaderEpoch)
+        answers.push(
+          "error" in found
+            ? failed(partitionIndex, found.error)
+            : await lookUp(found.partition, partitionIndex, timestamp, request.isolationLevel === 1),
+        )
+      }
+    }
+    topics.push({ name, partitions: answers })
+  }
+  return { topics }
+})
+
+const failed = (partitionIndex: number, errorCode: ErrorCode): Answer => ({
+  partitionIndex,
+  errorCode,
+  timestamp: -1,
+  offset: -1,
+  leaderEpoch: -1,
+})
+
+function locate(
+  services: Services,
+  name: string,
+  index: number,
+  currentLeaderEpoch: number,
+): { partition: Partition } | { error: ErrorCode } {
+  const topic = services.image().topics.get(name)
+  if (topic === undefined) return { error: Errors.UNKNOWN_TOPIC_OR_PARTITION }
+  const partition = services.replicas.partition(name, index)
+  if (partition === undefined) return { error: services.replicas.absenceOf(topic, index).errorCode }
+  const refused = partition.checkLeader(currentLeaderEpoch)
+  return refused === Errors.NONE ? { partition } : { error: refused }
+}
+
+async function lookUp(
+  partition: Partition,
+  partitionIndex: number,
+  timestamp: number,
+  committedOnly: boolean,
+): Promise<Answer> {
+  const { log } = partition
+  const end = committedOnly ? partition.lastStableOffset : partition.highWatermark
+  const answer = (offset: number, leaderEpoch: number, at = -1): Answer => ({
+    partitionIndex,
+    errorCode: Errors.NONE,
+    timestamp: at,
+    offset,
+    leaderEpoch,
+  })
+  switch (timestamp) {
+    case latest:
+      return answer(end, partition.leaderEpoch)
+    case earliest:
+    case earliestLocal:
+    case earliestPendingUpload:
+      return answer(partition.logStartOffset, log.epochs.epochAt(partition.logStartOffset))
+    case latestTiered:
+      return answer(-1, -1)
+  }
+  const found = await (timestamp === maxTimestamp ? log.maxTimestampOffset() : log.offsetForTimestamp(timestamp))
+  // Only what a consumer may see counts.
+  if (found === undefined || found.offset >= end) return answer(-1, -1)
+  return answer(found.offset, found.leaderEpoch, found.timestamp)
+}

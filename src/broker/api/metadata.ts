@@ -1,0 +1,108 @@
+/**
+ * Metadata: brokers, topics, leaders.
+ *
+ * Behaviour: null topics (in v0 an empty list) is all of them. A topic that is missing is created where the request and `auto.create.topics.enable` allow it, and
+ * is answered when it is ready, so that no client sees a topic without a leader. The controller named is a live broker: admin requests to it work (KRaft).
+ * Versions: v4+ allowAutoTopicCreation, v10+ topic ids in the answer, v12+ topics asked for by id, v13+ top-level error (never set here).
+ */
+import { isValidTopicName, zeroUuid } from "../../base/ids.js"
+import { isAlive, type MetadataImage, type TopicImage, topicById } from "../../metadata/image.js"
+import { Errors, type ErrorCode } from "../../protocol/errors.js"
+import type { ResponseInputOf } from "../../protocol/message.js"
+import { metadata } from "../../protocol/messages/metadata.js"
+import { isInternalTopic } from "../internal-topics.js"
+import { clusterOperations, topicOperations } from "../operations.js"
+import { endpointFor, handler, type Services } from "../services.js"
+
+type TopicAnswer = ResponseInputOf<typeof metadata>["topics"][number]
+
+export const metadataHandler = handler(metadata, (services, request, { version, listenerName }) => {
+  const all = request.topics === null || (version === 0 && request.topics.length === 0)
+  const answer = (failures: ReadonlyMap<string, ErrorCode>): ResponseInputOf<typeof metadata> => {
+    const image = services.image()
+    const topics = all
+      ? [...image.topics.values()].map((topic) => describe(services, image, topic, listenerName))
+      : request.topics!.map(({ name, topicId }) => {
+          const byId = name === null || (version >= 10 && topicId !== zeroUuid)
+          const topic = byId ? topicById(image, topicId) : image.topics.get(name)
+          if (topic !== undefined) return describe(services, image, topic, listenerName)
+          if (byId) return missing(Errors.UNKNOWN_TOPIC_ID, null, topicId)
+          return missing(failures.get(name) ?? unknownTopic(name), name, zeroUuid)
+        })
+    if (request.includeTopicAuthorizedOperations) {
+      for (const topic of topics) if (topic.errorCode === Errors.NONE) topic.topicAuthorizedOperations = topicOperations
+    }
+    return {
+      brokers: [...image.brokers.values()]
+        .filter(({ fenced }) => !fenced)
+        .flatMap((broker) => {
+          const endpoint = endpointFor(image, broker.brokerId, listenerName)
+          return endpoint === undefined
+            ? []
+            : [{ nodeId: broker.brokerId, host: endpoint.host, port: endpoint.port, rack: broker.rack }]
+        }),
+      clusterId: services.clusterId,
+      controllerId: services.nodeId,
+      topics,
+      ...(request.includeClusterAuthorizedOperations && { clusterAuthorizedOperations: clusterOperations }),
+      errorCode: Errors.NONE,
+    }
+  }
+  if (all || !request.allowAutoTopicCreation || !services.config.boolean("auto.create.topics.enable"))
+    return answer(new Map())
+  const image = services.image()
+  const wanted = new Set(
+    request.topics!.flatMap(({ name }) =>
+      name !== null && isValidTopicName(name) && !image.topics.has(name) ? [name] : [],
+    ),
+  )
+  if (wanted.size === 0) return answer(new Map())
+  return services.controller.autoCreateTopics([...wanted]).then(answer)
+})
+
+const unknownTopic = (name: string): ErrorCode =>
+  isValidTopicName(name) ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.INVALID_TOPIC_EXCEPTION
+
+const missing = (
+  errorCode: ErrorCode,
+  name: string | null,
+  topicId: string,
+): TopicAnswer & { topicAuthorizedOperations?: number } => ({
+  errorCode,
+  name,
+  topicId,
+  isInternal: false,
+  partitions: [],
+})
+
+function describe(
+  services: Services,
+  image: MetadataImage,
+  topic: TopicImage,
+  listenerName: string,
+): TopicAnswer & { topicAuthorizedOperations?: number } {
+  return {
+    errorCode: Errors.NONE,
+    name: topic.name,
+    topicId: topic.topicId,
+    isInternal: isInternalTopic(topic.name),
+    partitions: topic.partitions.map((partition, partitionIndex) => {
+      const { leader } = partition
+      const hasLeader = leader !== -1 && isAlive(image, leader)
+      const offline = services.replicas.offlineReplicas(topic.name, partitionIndex, partition.replicas)
+      return {
+        errorCode: !hasLeader
+          ? Errors.LEADER_NOT_AVAILABLE
+          : endpointFor(image, leader, listenerName) === undefined
+            ? Errors.LISTENER_NOT_FOUND
+            : Errors.NONE,
+        partitionIndex,
+        leaderId: hasLeader ? leader : -1,
+        leaderEpoch: partition.leaderEpoch,
+        replicaNodes: [...partition.replicas],
+        isrNodes: [...partition.isr],
+        offlineReplicas: partition.replicas.filter((id) => !isAlive(image, id) || offline.includes(id)),
+      }
+    }),
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * From a request frame to its reply.
+ *
+ * Owns what happens before and after a handler: header, version, decoding, encoding, and containment: nothing a client sends may stop the broker. Source:
+ * Kafka's SocketServer and KafkaApis; KIP-511 for ApiVersions.
+ */
+import { InvariantError } from "../base/assert.js"
+import { MalformedError, Reader } from "../base/reader.js"
+import type { HandledRequest, InboundFrame, Reply, ServerConnection } from "../net/server-connection.js"
+import { apiVersions } from "../protocol/messages/api-versions.js"
+import { Errors } from "../protocol/errors.js"
+import { decodeRequestHeader, encodeResponse, type RequestHeader } from "../protocol/request-header.js"
+import type { ApiHandler, Handled, RequestContext, ResponseOrEnd, Services } from "./services.js"
+
+export interface DispatchOptions {
+  readonly handlers: readonly ApiHandler[]
+  readonly listenerName: (connection: ServerConnection) => string
+  /** An invariant is broken: the node must stop. */
+  readonly onInvariantBroken: (error: InvariantError) => void
+}
+
+export function requestDispatch(
+  services: Services,
+  options: DispatchOptions,
+): (frame: InboundFrame, connection: ServerConnection) => HandledRequest {
+  const handlers = new Map(options.handlers.map((each) => [each.api.key, each]))
+  const { env } = services
+
+  const fail = (error: unknown, what: string): Reply => {
+    if (error instanceof InvariantError) options.onInvariantBroken(error)
+    env.log.log("error", `${what} failed; the connection is closed`, {
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    })
+    return "close"
+  }
+
+  return (frame, connection) => {
+    let header: RequestHeader
+    const reader = new Reader(frame.bytes)
+    try {
+      header = decodeRequestHeader(reader)
+    } catch (error) {
+      return refuse(error, "a request header")
+    }
+    const { apiKey, apiVersion, correlationId } = header
+    const entry = handlers.get(apiKey)
+    if (entry === undefined) return refuse(new MalformedError(`API key ${apiKey} is not supported`), "a request")
+    if (!entry.api.supports(apiVersion)) {
+      // The client learns what there is from the body of version 0 (KIP-511).
+      if (apiKey === apiVersions.key) return { reply: unsupportedApiVersions(correlationId) }
+      return refuse(new MalformedError(`${entry.api.name} has no version ${apiVersion}`), "a request")
+    }
+    let kept = false
+    const sent: (() => void)[] = []
+    const context: RequestContext = {
+      version: apiVersion,
+      clientId: header.clientId,
+      connection,
+      listenerName: options.listenerName(connection),
+      frame,
+      keepFrame: () => {
+        kept = true
+      },
+      onSent: (run) => {
+        sent.push(run)
+      },
+      nowMs: env.clock.wallMs(),
+    }
+    const runSent = () => {
+      for (const run of sent) run()
+    }
+    const encode = (response: ResponseOrEnd<typeof entry.api>): Reply => {
+      if (!kept) frame.release()
+      if (response === "none" || response === "close") {
+        runSent()
+        return response
+      }
+      try {
+        return { payloads: encodeResponse(entry.api, apiVersion, correlationId, response), sent: runSent }
+      } catch (error) {
+        runSent()
+        return fail(error, `the answer to ${entry.api.name} v${apiVersion}`)
+      }
+    }
+    const failed = (error: unknown): Reply => {
+      runSent()
+      return fail(error, `${entry.api.name} v${apiVersion}`)
+    }
+    try {
+      const request = entry.api.request.decode(reader, apiVersion)
+      const handled: Handled<typeof entry.api> = entry.handle(services, request, context)
+      if (handled instanceof Promise) return { reply: handled.then(encode, failed) }
+      if (typeof handled === "object" && "accepted" in handled) {
+        return {
+          accepted: true,
+          reply: (handled.reply as Promise<ResponseOrEnd<typeof entry.api>>).then(encode, failed),
+        }
+      }
+      return { reply: encode(handled) }
+    } catch (error) {
+      if (error instanceof MalformedError) return refuse(error, `a ${entry.api.name} request`)
+      return { reply: failed(error) }
+    }
+  }
+
+  /** As Kafka: what cannot be read or is not supported gets no answer, the connection is closed. */
+  function refuse(error: unknown, what: string): HandledRequest {
+    if (!(error instanceof MalformedError)) return { reply: fail(error, what) }
+    env.log.log("debug", `${what} was refused`, { reason: error.message })
+    return { reply: "close" }
+  }
+}
+
+function unsupportedApiVersions(correlationId: number): Reply {
+  const { min, max } = apiVersions.advertisedVersions
+  const response = {
+    errorCode: Errors.UNSUPPORTED_VERSION,
+    apiKeys: [{ apiKey: apiVersions.key, minVersion: min, maxVersion: max }],
+  }
+  return { payloads: encodeResponse(apiVersions, 0, correlationId, response) }
+}

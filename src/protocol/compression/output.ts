@@ -1,0 +1,54 @@
+/**
+ * Memory that decoders of unknown output size write into.
+ *
+ * Owns growth: starts near what is likely, doubles, and never exceeds its bound. Over the bound it throws `DecompressError`, which
+ * `compression.ts` turns into a value.
+ */
+
+/** Why bytes could not be decompressed. Returned as a value by `decompress`, never thrown across the folder. */
+export class DecompressError extends Error {
+  override name = "DecompressError"
+  constructor(
+    /** `corrupt`: not what the codec says. `too-large`: more than the caller allows. `unavailable`: no decoder on this platform. */
+    readonly kind: "corrupt" | "too-large" | "unavailable",
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+export const corrupt = (message: string): DecompressError => new DecompressError("corrupt", message)
+export const tooLarge = (maxBytes: number): DecompressError =>
+  new DecompressError("too-large", `decompresses to more than ${maxBytes} bytes`)
+
+export class Output {
+  bytes: Buffer
+  length = 0
+
+  constructor(
+    likelyBytes: number,
+    readonly maxBytes: number,
+  ) {
+    this.bytes = Buffer.allocUnsafe(Math.min(likelyBytes, maxBytes))
+  }
+
+  /** Makes sure `count` more bytes fit. */
+  reserve(count: number): void {
+    const wanted = this.length + count
+    if (wanted <= this.bytes.length) return
+    if (wanted > this.maxBytes) throw tooLarge(this.maxBytes)
+    const grown = Buffer.allocUnsafe(Math.min(this.maxBytes, Math.max(wanted, this.bytes.length * 2)))
+    this.bytes.copy(grown, 0, 0, this.length)
+    this.bytes = grown
+  }
+
+  append(from: Buffer, start: number, end: number): void {
+    this.reserve(end - start)
+    from.copy(this.bytes, this.length, start, end)
+    this.length += end - start
+  }
+
+  finish(): Buffer {
+    return this.bytes.subarray(0, this.length)
+  }
+}

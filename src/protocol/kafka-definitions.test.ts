@@ -1,0 +1,214 @@
+import assert from "node:assert/strict"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { test } from "node:test"
+import { emptyDefault, type Field, type Fields } from "./field.js"
+import { RecordMessage } from "./message.js"
+import { apis } from "./messages/index.js"
+import { metadataRecords } from "./messages/metadata-records.js"
+import { allMessages } from "./testdata/all-messages.js"
+import { parseVersions, type VersionRange } from "./versions.js"
+
+// Compares what is declared here with Apache Kafka's own definitions (testdata/kafka-messages), field by field.
+
+interface KafkaField {
+  name: string
+  type: string
+  versions?: string
+  taggedVersions?: string
+  tag?: number
+  nullableVersions?: string
+  flexibleVersions?: string
+  default?: unknown
+  ignorable?: boolean
+  mapKey?: boolean
+  fields?: KafkaField[]
+}
+
+interface KafkaMessage {
+  name: string
+  type: string
+  apiKey?: number
+  validVersions: string
+  flexibleVersions: string
+  latestVersionUnstable?: boolean
+  listeners?: string[]
+  fields: KafkaField[]
+  commonStructs?: { name: string; fields: KafkaField[] }[]
+}
+
+const root = join(process.cwd(), "src/protocol/testdata/kafka-messages")
+const definitions = new Map<string, KafkaMessage>()
+for (const folder of ["clients", "metadata", "storage"]) {
+  for (const file of readdirSync(join(root, folder))) {
+    const definition = JSON.parse(readFileSync(join(root, folder, file), "utf8")) as KafkaMessage
+    definitions.set(definition.name, definition)
+  }
+}
+
+/** A field in the form in which both sides are compared. */
+interface Comparable {
+  name: string
+  type: string
+  versions: string
+  taggedVersions: string
+  tag: number
+  nullableVersions: string
+  default: unknown
+  ignorable: boolean
+  mapKey: boolean
+  keepsOldEncoding: boolean
+  fields: Comparable[]
+}
+
+const within = (range: VersionRange, outer: VersionRange): VersionRange => ({
+  min: Math.max(range.min, outer.min),
+  max: Math.min(range.max, outer.max),
+})
+const isEmpty = (range: VersionRange): boolean => range.min > range.max
+const text = (range: VersionRange): string => (isEmpty(range) ? "none" : `${range.min}-${range.max}`)
+
+function declared(fields: Fields, outer: VersionRange): Comparable[] {
+  return Object.entries(fields).map(([name, field]) => {
+    const value = field.element ?? field
+    const versions = within(field.versions, outer)
+    const type = value.type === "struct" ? "struct" : value.type
+    return {
+      name,
+      type: field.type === "array" ? `[]${type}` : type,
+      versions: text(versions),
+      taggedVersions: text(within(field.taggedVersions, versions)),
+      tag: field.tag,
+      nullableVersions: text(within(field.nullableVersions, versions)),
+      default: declaredDefault(field),
+      ignorable: field.ignorable,
+      mapKey: field.options.mapKey ?? false,
+      keepsOldEncoding: field.options.flexible === "none",
+      fields: declared(value.fields ?? {}, versions),
+    }
+  })
+}
+
+const declaredDefault = (field: Field): unknown => (field.default === emptyDefault ? "empty" : field.default)
+
+function expected(fields: KafkaField[], outer: VersionRange, definition: KafkaMessage): Comparable[] {
+  return fields.flatMap((field) => {
+    const versions = within(parseVersions(field.versions ?? field.taggedVersions!), outer)
+    // Kafka keeps fields of versions it no longer accepts in some definitions.
+    if (isEmpty(versions)) return []
+    const isArray = field.type.startsWith("[]")
+    const base = isArray ? field.type.slice(2) : field.type
+    const isStruct = /^[A-Z]/.test(base)
+    const inner = field.fields ?? definition.commonStructs?.find(({ name }) => name === base)?.fields ?? []
+    assert.ok(!isStruct || inner.length > 0, `${definition.name} has no struct ${base}`)
+    return [
+      {
+        name: field.name[0]!.toLowerCase() + field.name.slice(1),
+        type: `${isArray ? "[]" : ""}${isStruct ? "struct" : base}`,
+        versions: text(versions),
+        taggedVersions: text(within(parseVersions(field.taggedVersions ?? "none"), versions)),
+        tag: field.tag ?? -1,
+        nullableVersions: text(within(parseVersions(field.nullableVersions ?? "none"), versions)),
+        default: expectedDefault(field, isArray ? "array" : isStruct ? "struct" : base),
+        ignorable: field.ignorable ?? false,
+        mapKey: field.mapKey ?? false,
+        keepsOldEncoding: field.flexibleVersions === "none",
+        fields: isStruct ? expected(inner, versions, definition) : [],
+      },
+    ]
+  })
+}
+
+function expectedDefault(field: KafkaField, type: string): unknown {
+  const given = field.default
+  if (given === null || given === "null") return null
+  switch (type) {
+    case "bool":
+      return String(given ?? "false") === "true"
+    case "string":
+      return given ?? ""
+    case "uuid":
+      assert.equal(given, undefined)
+      return "AAAAAAAAAAAAAAAAAAAAAA"
+    case "records":
+      // Kafka's generator starts records out as null.
+      return null
+    case "array":
+    case "struct":
+    case "bytes":
+      assert.equal(given, undefined)
+      return "empty"
+    default:
+      return Number(given ?? 0)
+  }
+}
+
+for (const message of allMessages) {
+  test(`${message.name} is declared as Kafka defines it`, () => {
+    const definition = definitions.get(message.name)
+    assert.ok(definition, `Kafka has no message ${message.name}`)
+    const versions = parseVersions(definition.validVersions)
+    assert.deepEqual(message.versions, versions)
+    assert.deepEqual(message.flexibleVersions, parseVersions(definition.flexibleVersions))
+    assert.deepEqual(declared(message.fields, versions), expected(definition.fields, versions, definition))
+    if (message instanceof RecordMessage) assert.equal(message.key, definition.apiKey)
+  })
+}
+
+test("keys, listeners and version ranges are Kafka's", () => {
+  for (const api of apis) {
+    const request = definitions.get(`${api.name}Request`)!
+    const response = definitions.get(`${api.name}Response`)!
+    assert.deepEqual(
+      { key: api.key, listeners: api.listeners, unstable: api.latestVersionUnstable },
+      { key: request.apiKey, listeners: request.listeners, unstable: request.latestVersionUnstable ?? false },
+      api.name,
+    )
+    assert.equal(response.apiKey, api.key)
+    const valid = parseVersions(request.validVersions)
+    assert.deepEqual([api.minVersion, api.maxVersion + (api.latestVersionUnstable ? 1 : 0)], [valid.min, valid.max])
+  }
+})
+
+test("what a broker accepts and advertises", () => {
+  const table = apis.map(({ key, name, minVersion, maxVersion, advertisedVersions }) => {
+    const advertised = text(advertisedVersions)
+    const accepted = `${minVersion}-${maxVersion}`
+    return `${key} ${name} ${accepted}${advertised === accepted ? "" : `, advertises ${advertised}`}`
+  })
+  assert.deepEqual(
+    table,
+    [
+      "0 Produce 3-13, advertises 0-13",
+      "1 Fetch 4-18",
+      "2 ListOffsets 1-11",
+      "3 Metadata 0-13",
+      "10 FindCoordinator 0-6",
+      "18 ApiVersions 0-4",
+      "19 CreateTopics 2-7",
+      "20 DeleteTopics 1-6",
+      "21 DeleteRecords 0-2",
+      "22 InitProducerId 0-5",
+      "23 OffsetForLeaderEpoch 2-4",
+      "32 DescribeConfigs 1-4",
+      "33 AlterConfigs 0-2",
+      "34 AlterReplicaLogDirs 1-2",
+      "35 DescribeLogDirs 1-5",
+      "37 CreatePartitions 0-3",
+      "43 ElectLeaders 0-2",
+      "44 IncrementalAlterConfigs 0-1",
+      "55 DescribeQuorum 0-2",
+      "60 DescribeCluster 0-2",
+      "61 DescribeProducers 0",
+      "74 ListConfigResources 0-1",
+      "75 DescribeTopicPartitions 0",
+    ].map((line) => line.replace(/ (\d+)$/, " $1-$1")),
+  )
+})
+
+test("every metadata record that Kafka defines is declared", () => {
+  const kafka = readdirSync(join(root, "metadata")).map(
+    (file) => (JSON.parse(readFileSync(join(root, "metadata", file), "utf8")) as KafkaMessage).name,
+  )
+  assert.deepEqual(metadataRecords.map(({ name }) => name as string).sort(), kafka.sort())
+})

@@ -1,0 +1,62 @@
+/**
+ * All declared APIs, by key.
+ *
+ * Owns the list, from which ApiVersions, documentation and generated tests come. An API that is not in it does not exist.
+ */
+import type { Api } from "../message.js"
+import { alterConfigs } from "./alter-configs.js"
+import { alterReplicaLogDirs } from "./alter-replica-log-dirs.js"
+import { apiVersions } from "./api-versions.js"
+import { createPartitions } from "./create-partitions.js"
+import { createTopics } from "./create-topics.js"
+import { deleteRecords } from "./delete-records.js"
+import { deleteTopics } from "./delete-topics.js"
+import { describeCluster } from "./describe-cluster.js"
+import { describeConfigs } from "./describe-configs.js"
+import { describeLogDirs } from "./describe-log-dirs.js"
+import { describeProducers } from "./describe-producers.js"
+import { describeQuorum } from "./describe-quorum.js"
+import { describeTopicPartitions } from "./describe-topic-partitions.js"
+import { electLeaders } from "./elect-leaders.js"
+import { fetch } from "./fetch.js"
+import { findCoordinator } from "./find-coordinator.js"
+import { incrementalAlterConfigs } from "./incremental-alter-configs.js"
+import { initProducerId } from "./init-producer-id.js"
+import { listConfigResources } from "./list-config-resources.js"
+import { listOffsets } from "./list-offsets.js"
+import { metadata } from "./metadata.js"
+import { offsetForLeaderEpoch } from "./offset-for-leader-epoch.js"
+import { produce } from "./produce.js"
+
+const declared: readonly Api[] = [
+  produce,
+  fetch,
+  listOffsets,
+  metadata,
+  apiVersions,
+  createTopics,
+  deleteTopics,
+  deleteRecords,
+  initProducerId,
+  offsetForLeaderEpoch,
+  describeConfigs,
+  alterConfigs,
+  alterReplicaLogDirs,
+  describeLogDirs,
+  createPartitions,
+  electLeaders,
+  incrementalAlterConfigs,
+  findCoordinator,
+  describeQuorum,
+  describeCluster,
+  describeProducers,
+  listConfigResources,
+  describeTopicPartitions,
+]
+
+/** Ascending by key. */
+export const apis: readonly Api[] = [...declared].sort((a, b) => a.key - b.key)
+
+const byKey = new Map(apis.map((api) => [api.key, api]))
+
+export const apiByKey = (key: number): Api | undefined => byKey.get(key)

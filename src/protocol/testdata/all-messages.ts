@@ -1,0 +1,16 @@
+import type { Message } from "../message.js"
+import * as controlRecords from "../messages/control-records.js"
+import { requestHeader, responseHeader } from "../messages/headers.js"
+import { apis } from "../messages/index.js"
+import { metadataRecords } from "../messages/metadata-records.js"
+import { producerSnapshot } from "../messages/producer-snapshot.js"
+
+/** Every message that is declared, of whatever kind. */
+export const allMessages: readonly Message[] = [
+  ...apis.flatMap((api) => [api.request, api.response]),
+  ...metadataRecords,
+  ...Object.values(controlRecords),
+  producerSnapshot,
+  requestHeader,
+  responseHeader,
+]

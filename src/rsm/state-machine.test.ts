@@ -1,0 +1,81 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { type ReplicatedLog, StateMachine } from "./state-machine.js"
+
+class MemoryLog implements ReplicatedLog<string> {
+  records: string[] = []
+  isLeader = true
+  append(records: readonly string[]) {
+    if (!this.isLeader) return undefined
+    const baseOffset = this.records.length
+    this.records.push(...records)
+    return { baseOffset, nextOffset: this.records.length, epoch: 1 }
+  }
+}
+
+function machine() {
+  const log = new MemoryLog()
+  const committed: string[] = []
+  const state = new StateMachine<string, string>(log, {
+    initial: "",
+    replay: (image, record) => image + record,
+    onCommitted: (image) => committed.push(image),
+    pendingMax: 3,
+  })
+  return { log, state, committed }
+}
+
+test("a decision sees what earlier ones appended, readers only what is committed", async () => {
+  const { state } = machine()
+  const first = state.submit(() => ({ records: ["a"], response: 1 }), 0)
+  const second = state.submit((image) => ({ records: [image], response: 2 }), 0)
+  assert.equal(state.head, "aa")
+  assert.equal(state.committed, "")
+  state.committedTo(1)
+  assert.equal(await first, 1)
+  assert.equal(state.committed, "a")
+  state.committedTo(2)
+  assert.equal(await second, 2)
+})
+
+test("a response without records waits for the records it may rest on", async () => {
+  const { state } = machine()
+  const order: string[] = []
+  const write = state.submit(() => ({ records: ["a"], response: "write" }), 0).then((done) => order.push(String(done)))
+  const look = state.submit((image) => ({ records: [], response: image }), 0).then((done) => order.push(String(done)))
+  await Promise.resolve()
+  assert.deepEqual(order, [])
+  state.committedTo(1)
+  await Promise.all([write, look])
+  assert.deepEqual(order, ["write", "a"])
+})
+
+test("losing leadership refuses what is pending and forgets what it would have changed", async () => {
+  const { state, log } = machine()
+  const pending = state.submit(() => ({ records: ["a"], response: 1 }), 0)
+  state.lostLeadership(0)
+  assert.equal(await pending, "lost-leadership")
+  assert.equal(state.head, "")
+  log.isLeader = false
+  assert.equal(await state.submit(() => ({ records: ["b"], response: 1 }), 0), "not-leader")
+  assert.equal(state.head, "")
+})
+
+test("more pending decisions than the bound are refused", async () => {
+  const { state } = machine()
+  for (let i = 0; i < 3; i++) void state.submit(() => ({ records: ["x"], response: i }), 0)
+  assert.equal(await state.submit(() => ({ records: ["x"], response: 9 }), 0), "too-many-pending")
+})
+
+test("replaying the log gives the image that the decisions made", () => {
+  const { state, log } = machine()
+  void state.submit(() => ({ records: ["a", "b"], response: 0 }), 0)
+  void state.submit((image) => ({ records: [image.toUpperCase()], response: 0 }), 0)
+  const { state: other, committed } = machine()
+  other.catchUp(
+    log.records.map((record, offset) => ({ record, offset, epoch: 1 })),
+    log.records.length,
+  )
+  assert.equal(other.committed, state.head)
+  assert.deepEqual(committed, [state.head])
+})

@@ -1,0 +1,129 @@
+/**
+ * One engine for state that is a log: decisions return records, replay is the only mutator.
+ *
+ * Owns the two images, head (everything appended) and committed (everything below the high watermark), and who waits for a commit. A decision sees the
+ * head, so two in flight cannot contradict each other; readers see the committed image only. After a loss of leadership the head falls back to the
+ * committed image, because images are immutable.
+ */
+import type { Offset } from "../base/ids.js"
+
+/** What a decision returns: records to append as one batch, and the response once they are committed. */
+export interface Decision<R, Response> {
+  readonly records: readonly R[]
+  readonly response: Response
+}
+
+/** The log under a state machine. Appends become visible to `committedTo` in order. */
+export interface ReplicatedLog<R> {
+  /**
+   * Appends the records as one atomic batch and returns their offsets (`nextOffset` exclusive), or undefined if this node may not
+   * append now (it does not lead, or its log has failed).
+   */
+  append(records: readonly R[], nowMs: number): { baseOffset: Offset; nextOffset: Offset; epoch: number } | undefined
+}
+
+export interface StateMachineOptions<Image, R> {
+  readonly initial: Image
+  readonly replay: (image: Image, record: R, offset: Offset, epoch: number) => Image
+  /** Told of every new committed image, in order. Runs inside the commit: it must not block. */
+  readonly onCommitted: (image: Image) => void
+  /** Decisions appended and not yet committed. Above it new ones are refused. */
+  readonly pendingMax: number
+}
+
+/** Why a decision has no response: nothing it wanted has happened. */
+export type Refusal = "not-leader" | "too-many-pending" | "lost-leadership"
+
+interface Pending<Image> {
+  readonly nextOffset: Offset
+  readonly image: Image
+  settle(refusal: Refusal | undefined): void
+}
+
+export class StateMachine<Image, R> {
+  #head: Image
+  #committed: Image
+  #nextOffset: Offset = 0
+  readonly #pending: Pending<Image>[] = []
+
+  constructor(
+    private readonly log: ReplicatedLog<R>,
+    private readonly options: StateMachineOptions<Image, R>,
+  ) {
+    this.#head = options.initial
+    this.#committed = options.initial
+  }
+
+  get committed(): Image {
+    return this.#committed
+  }
+
+  get head(): Image {
+    return this.#head
+  }
+
+  /** Starts from a snapshot: `image` is the result of everything below `nextOffset`. */
+  load(image: Image, nextOffset: Offset): void {
+    this.#head = image
+    this.#committed = image
+    this.#nextOffset = nextOffset
+  }
+
+  /** Applies committed records read from the log at start. `onCommitted` runs once for all of them. */
+  catchUp(records: Iterable<{ record: R; offset: Offset; epoch: number }>, nextOffset: Offset): void {
+    let image = this.#committed
+    for (const { record, offset, epoch } of records) image = this.options.replay(image, record, offset, epoch)
+    this.load(image, nextOffset)
+    this.options.onCommitted(image)
+  }
+
+  /**
+   * Decides on the newest state, appends what the decision returns, and resolves with its response once that is committed; at once if there is
+   * nothing to append, and nothing pending that the response may rest on.
+   */
+  submit<Response>(
+    decide: (image: Image, nextOffset: Offset) => Decision<R, Response>,
+    nowMs: number,
+  ): Promise<Response | Refusal> {
+    if (this.#pending.length >= this.options.pendingMax) return Promise.resolve("too-many-pending")
+    const { records, response } = decide(this.#head, this.#nextOffset)
+    if (records.length > 0) {
+      const appended = this.log.append(records, nowMs)
+      if (appended === undefined) return Promise.resolve("not-leader")
+      records.forEach((record, index) => {
+        this.#head = this.options.replay(this.#head, record, appended.baseOffset + index, appended.epoch)
+      })
+      this.#nextOffset = appended.nextOffset
+    } else if (this.#pending.length === 0) return Promise.resolve(response)
+    return new Promise((resolve) => {
+      this.#pending.push({
+        nextOffset: this.#nextOffset,
+        image: this.#head,
+        settle: (refusal) => resolve(refusal ?? response),
+      })
+    })
+  }
+
+  /** The log's own records (a leader change) take offsets too. */
+  skipTo(nextOffset: Offset): void {
+    this.#nextOffset = Math.max(this.#nextOffset, nextOffset)
+  }
+
+  /** Everything below `highWatermark` is committed. */
+  committedTo(highWatermark: Offset): void {
+    let done = 0
+    while (done < this.#pending.length && this.#pending[done]!.nextOffset <= highWatermark) done++
+    if (done === 0) return
+    const settled = this.#pending.splice(0, done)
+    this.#committed = settled.at(-1)!.image
+    this.options.onCommitted(this.#committed)
+    for (const { settle } of settled) settle(undefined)
+  }
+
+  /** This node cannot finish what is pending: the head falls back to what is committed. `nextOffset` is where the log now ends. */
+  lostLeadership(nextOffset: Offset): void {
+    this.#head = this.#committed
+    this.#nextOffset = nextOffset
+    for (const { settle } of this.#pending.splice(0)) settle("lost-leadership")
+  }
+}

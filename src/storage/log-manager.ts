@@ -1,0 +1,377 @@
+/**
+ * All logs of a broker, over its log directories.
+ *
+ * Owns which logs there are, where a new one goes, and the recurring work: retention, checkpoints, expiry of producers. A log is deleted only when
+ * it is asked for, never because of what a folder looks like. Recurring work of one kind never overlaps itself and ends with `close`.
+ */
+import { invariant } from "../base/assert.js"
+import { type TopicPartition, topicPartitionName, type Uuid, zeroUuid } from "../base/ids.js"
+import type { LogConfig } from "../config/log-config.js"
+import type { Env, Timer } from "../env/env.js"
+import {
+  decodePartitionMetadata,
+  encodePartitionMetadata,
+  partitionMetadataFile,
+  readSmallFile,
+  replaceFile,
+} from "./checkpoint-files.js"
+import { FilePool } from "./file-pool.js"
+import { HotCache } from "./hot-cache.js"
+import { IndexCache } from "./index-cache.js"
+import type { Log } from "./log.js"
+import { folderName, LogDirectory, parseFolderName } from "./log-directory.js"
+import { openLog } from "./open-log.js"
+
+export interface LogManagerOptions {
+  /** Paths of the log directories, at least one. */
+  readonly directories: readonly string[]
+  readonly nodeId: number
+  /** Undefined: that of the directories, or a new one. */
+  readonly clusterId?: Uuid
+  readonly configOf: (topic: string) => LogConfig
+  readonly hotCacheBytes?: number
+  readonly indexCacheBytes?: number
+  readonly openFilesMax?: number
+  /** `num.recovery.threads.per.data.dir` */
+  readonly recoveriesPerDirectory?: number
+  /** `log.retention.check.interval.ms` */
+  readonly retentionCheckIntervalMs?: number
+  /** `log.flush.offset.checkpoint.interval.ms` */
+  readonly checkpointIntervalMs?: number
+  /** `replica.high.watermark.checkpoint.interval.ms` */
+  readonly highWatermarkCheckpointIntervalMs?: number
+  /** `producer.id.expiration.ms` and `producer.id.expiration.check.interval.ms` */
+  readonly producerIdExpirationMs?: number
+  readonly producerIdExpirationCheckIntervalMs?: number
+  /** A directory failed: its logs are offline already. */
+  readonly onDirectoryFailed?: (directory: LogDirectory, reason: string) => void
+}
+
+export const logManagerDefaults = {
+  hotCacheBytes: 128 * 1024 * 1024,
+  indexCacheBytes: 32 * 1024 * 1024,
+  openFilesMax: 4096,
+  recoveriesPerDirectory: 8,
+  retentionCheckIntervalMs: 300_000,
+  checkpointIntervalMs: 60_000,
+  highWatermarkCheckpointIntervalMs: 5_000,
+  producerIdExpirationMs: 86_400_000,
+  producerIdExpirationCheckIntervalMs: 600_000,
+} as const
+
+export interface CreateLogOptions {
+  readonly topicId: Uuid
+  readonly config: LogConfig
+  /** Where it should lie. Default: the online directory with the fewest logs. */
+  readonly directoryId?: Uuid
+}
+
+export class LogManager {
+  readonly #logs = new Map<string, Log>()
+  readonly #futures = new Map<string, Log>()
+  readonly #home = new Map<Log, LogDirectory>()
+  readonly #timers = new Set<Timer>()
+  readonly #running = new Set<Promise<void>>()
+  #closed = false
+
+  private constructor(
+    readonly env: Env,
+    readonly directories: readonly LogDirectory[],
+    readonly options: LogManagerOptions & typeof logManagerDefaults,
+  ) {}
+
+  /** Opens the directories and every log in them. Rejects when no directory can be used. */
+  static async open(env: Env, given: LogManagerOptions): Promise<LogManager> {
+    const manager = await LogManager.openDirectories(env, given)
+    await manager.loadLogs()
+    return manager
+  }
+
+  /** Opens the directories only. `loadLogs` follows, once `configOf` knows the topics, which the metadata log tells. */
+  static async openDirectories(env: Env, given: LogManagerOptions): Promise<LogManager> {
+    invariant(given.directories.length > 0, "a broker without a log directory")
+    const options = { ...logManagerDefaults, ...given } as LogManagerOptions & typeof logManagerDefaults
+    const shared = {
+      files: new FilePool(options.openFilesMax),
+      hotCache: new HotCache(options.hotCacheBytes),
+      indexCache: new IndexCache(options.indexCacheBytes),
+    }
+    const directories: LogDirectory[] = []
+    let clusterId = options.clusterId
+    for (const path of options.directories) {
+      const directory = await LogDirectory.open(env, path, shared, { clusterId, nodeId: options.nodeId })
+      clusterId = directory.properties.clusterId
+      directory.onFailed = (failed, reason) => options.onDirectoryFailed?.(failed, reason)
+      directories.push(directory)
+    }
+    return new LogManager(env, directories, options)
+  }
+
+  /** Opens every log of the directories, several at a time, and begins the recurring work. */
+  async loadLogs(): Promise<void> {
+    const { options } = this
+    await Promise.all(this.directories.map((directory) => this.#load(directory)))
+    this.#every(options.retentionCheckIntervalMs, () => this.deleteOldSegments())
+    this.#every(options.checkpointIntervalMs, () => this.checkpoint())
+    this.#every(options.highWatermarkCheckpointIntervalMs, () => this.checkpointHighWatermarks())
+    this.#every(options.producerIdExpirationCheckIntervalMs, async () => this.expireProducers())
+  }
+
+  get clusterId(): Uuid {
+    return this.directories[0]!.properties.clusterId
+  }
+
+  get(topic: string, partition: number): Log | undefined {
+    return this.#logs.get(topicPartitionName(topic, partition))
+  }
+
+  getFuture(topic: string, partition: number): Log | undefined {
+    return this.#futures.get(topicPartitionName(topic, partition))
+  }
+
+  logs(): IterableIterator<Log> {
+    return this.#logs.values()
+  }
+
+  futureLogs(): IterableIterator<Log> {
+    return this.#futures.values()
+  }
+
+  directoryOf(log: Log): LogDirectory {
+    const directory = this.#home.get(log)
+    invariant(directory, "a log this manager did not open")
+    return directory
+  }
+
+  directory(directoryId: Uuid): LogDirectory | undefined {
+    return this.directories.find((directory) => directory.directoryId === directoryId)
+  }
+
+  async #load(directory: LogDirectory): Promise<void> {
+    const names = await this.env.disk.list(directory.path)
+    const waiting: { name: string; partition: TopicPartition; future: boolean }[] = []
+    for (const name of names) {
+      const folder = parseFolderName(name)
+      if (folder === undefined) continue
+      if (folder.kind === "delete") this.#removeFolderLater(directory, name, 0)
+      else if (folder.kind === "log" || folder.kind === "future")
+        waiting.push({ name, partition: folder, future: folder.kind === "future" })
+    }
+    const lane = async () => {
+      for (;;) {
+        const next = waiting.shift()
+        if (next === undefined || directory.failureReason !== undefined) return
+        try {
+          await this.#loadLog(directory, next.name, next.partition, next.future)
+        } catch (error) {
+          directory.fail(error)
+        }
+      }
+    }
+    await Promise.all(Array.from({ length: this.options.recoveriesPerDirectory }, lane))
+    // What the old files said of logs that are no more must not be believed of new ones of the same name.
+    if (directory.failureReason === undefined) await directory.checkpoint()
+  }
+
+  async #loadLog(directory: LogDirectory, name: string, tp: TopicPartition, future: boolean): Promise<void> {
+    const path = `${directory.path}/${name}`
+    const stat = await this.env.disk.stat(path)
+    if (!stat?.isDirectory) return
+    const metadata = await readSmallFile(this.env.disk, `${path}/${partitionMetadataFile}`)
+    const key = topicPartitionName(tp.topic, tp.partition)
+    const log = await openLog(directory, {
+      topic: tp.topic,
+      partition: tp.partition,
+      topicId: (metadata && decodePartitionMetadata(metadata)) ?? zeroUuid,
+      path,
+      config: this.options.configOf(tp.topic),
+      logStartOffset: future ? 0 : (directory.logStartOffsets.get(key)?.offset ?? 0),
+      recoveryPoint: future ? 0 : (directory.recoveryPoints.get(key)?.offset ?? 0),
+      highWatermark: directory.highWatermarks.get(key)?.offset ?? 0,
+    })
+    this.#adopt(directory, log, future)
+  }
+
+  #adopt(directory: LogDirectory, log: Log, future: boolean): void {
+    const logs = future ? this.#futures : this.#logs
+    const other = logs.get(log.name)
+    invariant(
+      other === undefined,
+      `${log.name} is in two log directories, ${other?.path} and ${log.path}: remove the one that is not wanted`,
+    )
+    logs.set(log.name, log)
+    directory.logs.add(log)
+    this.#home.set(log, directory)
+  }
+
+  /**
+   * Makes an empty log. When it resolves, its folder, topic id and first segment are on the medium. Rejects with `DiskError` (no room) or
+   * when no directory is online; the caller made sure that there is no such log.
+   */
+  async create(
+    topic: string,
+    partition: number,
+    options: CreateLogOptions,
+    kind: "log" | "future" = "log",
+  ): Promise<Log> {
+    const online = this.directories.filter((directory) => directory.failureReason === undefined)
+    const directory =
+      online.find((candidate) => candidate.directoryId === options.directoryId) ??
+      online.reduce<LogDirectory | undefined>(
+        (best, candidate) => (best === undefined || candidate.logs.size < best.logs.size ? candidate : best),
+        undefined,
+      )
+    if (directory === undefined) throw new Error("no log directory is online")
+    const name =
+      kind === "log"
+        ? topicPartitionName(topic, partition)
+        : folderName(topic, partition, "future", this.env.random.bytes(16))
+    const path = `${directory.path}/${name}`
+    await this.env.disk.makeDirectory(path)
+    await replaceFile(this.env.disk, path, partitionMetadataFile, encodePartitionMetadata(options.topicId))
+    const log = await openLog(directory, {
+      topic,
+      partition,
+      topicId: options.topicId,
+      path,
+      config: options.config,
+      logStartOffset: 0,
+      recoveryPoint: 0,
+      highWatermark: 0,
+    })
+    await this.env.disk.syncDirectory(directory.path)
+    this.#adopt(directory, log, kind === "future")
+    return log
+  }
+
+  /**
+   * Deletes a log because its topic was deleted or its replica moved. When it resolves the log is gone under its name, also after a crash; the bytes
+   * go `fileDeleteDelayMs` later.
+   */
+  async delete(log: Log): Promise<void> {
+    const directory = this.directoryOf(log)
+    const logs = this.#logs.get(log.name) === log ? this.#logs : this.#futures
+    logs.delete(log.name)
+    await log.abandon(`${log.name} was deleted`)
+    directory.logs.delete(log)
+    this.#home.delete(log)
+    if (directory.failureReason !== undefined) return
+    const name = folderName(log.topic, log.partition, "delete", this.env.random.bytes(16))
+    await this.env.disk.rename(log.path, `${directory.path}/${name}`)
+    await this.env.disk.syncDirectory(directory.path)
+    // A new log of this name must not inherit how far the old one was.
+    await directory.checkpoint()
+    await directory.checkpointHighWatermarks()
+    this.#removeFolderLater(directory, name, log.config.fileDeleteDelayMs)
+  }
+
+  #removeFolderLater(directory: LogDirectory, name: string, delayMs: number): void {
+    const timer = this.env.timers.after(delayMs, () => {
+      this.#timers.delete(timer)
+      if (this.#closed || directory.failureReason !== undefined) return
+      this.#track(
+        this.env.disk.removeDirectory(`${directory.path}/${name}`).catch((error: unknown) => {
+          this.env.log.log("warn", "a deleted log could not be removed", { name, error: String(error) })
+        }),
+      )
+    })
+    this.#timers.add(timer)
+  }
+
+  /**
+   * A future log that caught up takes the place of the current one (AlterReplicaLogDirs). The caller has stopped appends to both. Returns the log
+   * that serves from now on; the old one is deleted.
+   */
+  async replaceWithFuture(topic: string, partition: number): Promise<Log> {
+    const key = topicPartitionName(topic, partition)
+    const future = this.#futures.get(key)
+    invariant(future, "a swap without a future log")
+    const current = this.#logs.get(key)
+    const directory = this.directoryOf(future)
+    await future.flush()
+    // The old one goes first: two folders of one name in two directories are refused at the next start, none is found again as future.
+    if (current !== undefined) await this.delete(current)
+    await future.paused(async () => {
+      const path = `${directory.path}/${key}`
+      await this.env.disk.rename(future.path, path)
+      await this.env.disk.syncDirectory(directory.path)
+      future.moved(path)
+    })
+    this.#futures.delete(key)
+    this.#logs.set(key, future)
+    return future
+  }
+
+  async deleteOldSegments(): Promise<number> {
+    let deleted = 0
+    for (const log of [...this.#logs.values(), ...this.#futures.values()]) {
+      if (this.#closed) break
+      deleted += await log.deleteOldSegments(this.env.clock.wallMs())
+    }
+    return deleted
+  }
+
+  async checkpoint(): Promise<void> {
+    await Promise.all(this.#online().map((directory) => this.#guard(directory, () => directory.checkpointLogs())))
+  }
+
+  async checkpointHighWatermarks(): Promise<void> {
+    await Promise.all(
+      this.#online().map((directory) => this.#guard(directory, () => directory.checkpointHighWatermarks())),
+    )
+  }
+
+  expireProducers(): void {
+    for (const log of this.#logs.values())
+      log.expireProducers(this.env.clock.wallMs(), this.options.producerIdExpirationMs)
+  }
+
+  #online(): LogDirectory[] {
+    return this.directories.filter((directory) => directory.failureReason === undefined)
+  }
+
+  async #guard(directory: LogDirectory, task: () => Promise<void>): Promise<void> {
+    try {
+      await task()
+    } catch (error) {
+      directory.reportFailure(error)
+    }
+  }
+
+  /** Runs `task` again and again, each time `intervalMs` after it ended. */
+  #every(intervalMs: number, task: () => Promise<unknown>): void {
+    const timer = this.env.timers.after(intervalMs, () => {
+      this.#timers.delete(timer)
+      if (this.#closed) return
+      this.#track(
+        task().then(
+          () => this.#again(intervalMs, task),
+          (error: unknown) => {
+            this.env.log.log("error", "recurring work on the logs failed", { error: String(error) })
+            this.#again(intervalMs, task)
+          },
+        ),
+      )
+    })
+    this.#timers.add(timer)
+  }
+
+  #again(intervalMs: number, task: () => Promise<unknown>): void {
+    if (!this.#closed) this.#every(intervalMs, task)
+  }
+
+  #track(work: Promise<void>): void {
+    this.#running.add(work)
+    void work.finally(() => this.#running.delete(work))
+  }
+
+  /** Stops recurring work, puts every log on the medium and gives the directories back. A next start scans nothing. */
+  async close(brokerEpoch = -1): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
+    await Promise.all(this.#running)
+    await Promise.all(this.directories.map((directory) => directory.close(brokerEpoch)))
+  }
+}
