@@ -10,7 +10,7 @@ const onMachine =
   async (body) => {
     const root = mkdtempSync(join(tmpdir(), "ottla-network-"))
     const { network, disk, timers } = createNodeEnv({ native })
-    // The runner keeps the process alive while a test runs; our own timers do not.
+    // Our timers let the process end; the open connections do not.
     const wait = (ms: number) => new Promise<void>((resolve) => void timers.after(ms, resolve))
     try {
       await body({ network, disk, root, wait })
