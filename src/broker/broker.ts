@@ -27,6 +27,7 @@ import { apiHandlers } from "./api/index.js"
 import { ConfigView, configProblem } from "./config-view.js"
 import { bootstrapFeatures, supportedFeatures } from "./features.js"
 import { FetchSessions } from "./fetch-sessions.js"
+import { clusterMetadataTopic } from "./internal-topics.js"
 import { MetadataController } from "./metadata-controller.js"
 import { ProducerIds } from "./producer-ids.js"
 import { requestDispatch } from "./request-dispatch.js"
@@ -186,6 +187,7 @@ export class Broker {
         directories: config.logDirs,
         nodeId: config.nodeId,
         configOf: (topic) => broker!.#configs.logConfig(topic),
+        foreignTopics: new Set([clusterMetadataTopic]),
         hotCacheBytes: config.long("ottla.hot.cache.bytes"),
         recoveriesPerDirectory: Math.max(8, config.int("num.recovery.threads.per.data.dir")),
         retentionCheckIntervalMs: config.long("log.retention.check.interval.ms"),

@@ -119,7 +119,8 @@ export class Partition implements LogListener {
 
   /** The end of what read_committed sees: without transactions, the high watermark. */
   get lastStableOffset(): Offset {
-    return Math.min(this.highWatermark, this.#log.producers.firstUnstableOffset())
+    const firstUnstableOffset = this.#log.producers.firstUnstableOffset()
+    return firstUnstableOffset < 0 ? this.highWatermark : Math.min(this.highWatermark, firstUnstableOffset)
   }
 
   get logStartOffset(): Offset {

@@ -231,9 +231,11 @@ export class ReplicaManager {
       const { free, total } = await env.disk.freeBytes(path)
       const entries = []
       for (const log of [...directory.logs]) {
-        if (!wanted(log.topic, log.partition) || log.offlineReason !== undefined) continue
         const isFuture = logs.getFuture(log.topic, log.partition) === log
         const current = logs.get(log.topic, log.partition)
+        // The metadata log lies here too, but it is no replica of a topic.
+        if (!isFuture && current !== log) continue
+        if (!wanted(log.topic, log.partition) || log.offlineReason !== undefined) continue
         entries.push({
           topic: log.topic,
           partition: log.partition,

@@ -29,6 +29,8 @@ export interface LogManagerOptions {
   /** Undefined: that of the directories, or a new one. */
   readonly clusterId?: Uuid
   readonly configOf: (topic: string) => LogConfig
+  /** Topics whose logs somebody else opens: raft its metadata log. */
+  readonly foreignTopics?: ReadonlySet<string>
   readonly hotCacheBytes?: number
   readonly indexCacheBytes?: number
   readonly openFilesMax?: number
@@ -152,7 +154,7 @@ export class LogManager {
     const waiting: { name: string; partition: TopicPartition; future: boolean }[] = []
     for (const name of names) {
       const folder = parseFolderName(name)
-      if (folder === undefined) continue
+      if (folder === undefined || this.options.foreignTopics?.has(folder.topic)) continue
       if (folder.kind === "delete") this.#removeFolderLater(directory, name, 0)
       else if (folder.kind === "log" || folder.kind === "future")
         waiting.push({ name, partition: folder, future: folder.kind === "future" })
