@@ -311,7 +311,7 @@ export function parseFolderName(name: string): (TopicPartition & { readonly kind
 }
 
 /** Kafka's name of a folder that is on its way out or in: at most 255 bytes, so long topic names are cut. */
-export function folderName(topic: string, partition: number, kind: "delete" | "future", id: Buffer): string {
+export function folderName(topic: string, partition: number, kind: "delete" | "future" | "stray", id: Buffer): string {
   const tail = `.${id.toString("hex")}-${kind}`
   const name = topicPartitionName(topic, partition)
   const room = 255 - tail.length

@@ -89,6 +89,39 @@ test("a future log takes the place of the current one, and is found there after 
     assert.deepEqual(await t.readAll(), bytes)
   }, twoDirectories))
 
+test("a move between directories cut short by a crash leaves one log, whole, at any point", async () => {
+  for (let operation = 0; operation < 30; operation++)
+    await inLogWorld(
+      async (t) => {
+        for (let i = 0; i < 5; i++) t.append(2)
+        await t.log.flush()
+        const bytes = await t.readAll()
+        const target = t.manager.directories[1]!
+        const future = await t.manager.create(
+          "t",
+          0,
+          { topicId, config: smallConfig, directoryId: target.directoryId },
+          "future",
+        )
+        assert.ok(future.append(Buffer.from(bytes), { origin: "replication", leaderEpoch: -1, nowMs: startMs }).ok)
+        await future.flush()
+        const last = t.disk.operationCount + operation
+        const crashed = new Promise<void>((resolve) => {
+          t.disk.intercept = ({ number }) => {
+            if (number !== last) return undefined
+            resolve()
+            return { crash: "power", when: operation % 2 ? "before" : "after" }
+          }
+        })
+        await Promise.race([crashed, t.manager.replaceWithFuture("t", 0)])
+        t.disk.intercept = undefined
+        await t.crash("power", { keep: 0 })
+        assert.deepEqual(await t.readAll(), bytes)
+      },
+      { ...twoDirectories, seed: operation },
+    )
+})
+
 test("recurring work deletes, checkpoints and ends with close", () =>
   inLogWorld(
     async (t) => {

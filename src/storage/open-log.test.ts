@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { Errors } from "../protocol/errors.js"
+import { ProducerState } from "./producer-state.js"
 import { inLogWorld, type LogWorld, records } from "./testing/log-world.js"
 
 async function fill(t: LogWorld, batches = 30): Promise<Buffer> {
@@ -90,6 +91,22 @@ test("an index that leads astray is found out and rebuilt", () =>
     },
     { config: { segmentBytes: 2000 } },
   ))
+
+test("a producer snapshot above the end speaks of records that are no more, and is not believed later", () =>
+  inLogWorld(async (t) => {
+    await fill(t, 3)
+    const other = new ProducerState()
+    other.record(records(1, { producerId: 99, producerEpoch: 0, baseSequence: 0 }))
+    const file = await t.node.env.disk.open(`${t.path}/00000000000000000008.snapshot`, { create: true })
+    await file.write([other.encodeSnapshot()], 0)
+    await t.crash("kill")
+    for (let i = 0; i < 4; i++) t.append(2)
+    await t.log.flush()
+    await t.crash("kill")
+    assert.equal(t.log.logEndOffset, 14)
+    assert.equal(t.log.producers.get(99), undefined)
+    assert.equal(t.log.producers.size, 1)
+  }))
 
 test("a missing segment in the middle is an offline log, not a silent gap (S4)", () =>
   inLogWorld(async (t) => {
