@@ -1,0 +1,1 @@
+export async function librdkafkaSuite(_options: Readonly<Record<string, string>>): Promise<boolean> { return false }

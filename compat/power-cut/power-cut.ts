@@ -1,0 +1,1 @@
+export async function powerCut(_options: Readonly<Record<string, string>>): Promise<boolean> { return false }
