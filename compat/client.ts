@@ -272,9 +272,16 @@ export class WireClient {
   }
 
   async producerId(): Promise<{ producerId: number; producerEpoch: number }> {
-    const answer = await this.request(initProducerId, 4, { transactionalId: null, transactionTimeoutMs: 60_000 })
-    if (answer.errorCode !== 0) throw new Error(`init producer id: error ${answer.errorCode}`)
-    return { producerId: answer.producerId, producerEpoch: answer.producerEpoch }
+    const coordinatorLoadInProgress = 14
+    for (let attempt = 0; ; attempt++) {
+      const request = { transactionalId: null, transactionTimeoutMs: 60_000, enable2Pc: false, keepPreparedTxn: false }
+      const { errorCode, producerId, producerEpoch } = await this.request(initProducerId, 4, request)
+      if (errorCode === 0) return { producerId, producerEpoch }
+      if (errorCode !== coordinatorLoadInProgress || attempt === leaderAttemptsMax) {
+        throw new Error(`init producer id: error ${errorCode}`)
+      }
+      await new Promise((resolve) => setTimeout(resolve, leaderAttemptMs))
+    }
   }
 
   /**

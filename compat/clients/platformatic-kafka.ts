@@ -119,7 +119,7 @@ export const platformaticKafka: Check = {
       const byTime = await consumer.listOffsets({ topics: [name], partitions: { [name]: [0] }, timestamp: 1n })
       expectEqual(String(byTime.get(name)![0]), "0", "offset by time")
 
-      await admin.createPartitions({ topics: [{ name, count: 4, assignments: [] }] })
+      await admin.createPartitions({ topics: [{ name, count: 4, assignments: null }] })
       expectEqual((await admin.metadata({ topics: [name], forceUpdate: true })).topics.get(name)!.partitionsCount, 4, "partitions")
       const resource = { resourceType: topicResource, resourceName: name }
       await admin.incrementalAlterConfigs({
