@@ -20,5 +20,7 @@ export interface Check {
   readonly about: string
   /** False: it brings its own brokers. */
   readonly needsBroker?: boolean
+  /** True: runs only when it is asked for by its name. */
+  readonly byNameOnly?: boolean
   run(context: CheckContext): Promise<string | undefined>
 }

@@ -285,11 +285,11 @@ export class WireClient {
   }
 
   /**
-   * Every record of a partition from its log start to its high watermark, in the order they came, each batch's checksum verified.
+   * Every record of a partition from `from` (default: its log start) to its high watermark, in the order they came, each batch's checksum verified.
    * Errors: throws on any error code, on a bad checksum, and when a fetch below the high watermark brings nothing new.
    */
-  async *readPartition(topic: string, partition: number): AsyncGenerator<RecordView> {
-    let offset = (await this.listOffset(topic, partition, -2)).offset
+  async *readPartition(topic: string, partition: number, from?: number): AsyncGenerator<RecordView> {
+    let offset = from ?? (await this.listOffset(topic, partition, -2)).offset
     for (;;) {
       const { errorCode, highWatermark, records } = await this.fetch(topic, partition, offset)
       if (errorCode !== 0) throw new Error(`fetch of ${topic}-${partition} at ${offset}: error ${errorCode}`)

@@ -51,7 +51,9 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 async function runChecks(): Promise<boolean> {
-  const wanted = checks.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)))
+  const wanted = checks.filter(({ name, byNameOnly }) =>
+    byNameOnly ? words.includes(name) : words.length === 0 || words.some((word) => name.includes(word)),
+  )
   if (wanted.length === 0) {
     const names = [...checks.map(({ name }) => name), ...Object.keys(commands)]
     process.stderr.write(`compat: nothing is called ${words.join(" ")}. There are: ${names.join(" ")}\n`)

@@ -111,6 +111,7 @@ export const dataDirectoryChecks: readonly Check[] = [
   {
     name: "data-directory-kafka-alone",
     about: "the harness judged by Apache Kafka itself",
+    byNameOnly: true,
     needsBroker: false,
     run: () => bothWays(kafka, kafka),
   },
