@@ -5,6 +5,7 @@
  * the value Kafka writes for it: -1 for retention, the largest long (rounded to 2^63) for intervals.
  */
 import type { CompressionType } from "../protocol/batch-header.js"
+import { type BrokerLayers, type ConfigValues, topicConfigText } from "./config-layers.js"
 
 /**
  * When a replica may count a record towards the high watermark. `flush`: once it is on the medium. `replicated`: once it is appended, as
@@ -88,4 +89,47 @@ export const defaultLogConfig: LogConfig = {
   minCompactionLagMs: 0,
   maxCompactionLagMs: 2 ** 63,
   preallocate: false,
+}
+
+/**
+ * The settings of one topic's logs.
+ *
+ * Shape:  `overrides` are the topic's own values, checked before they were stored; everything else comes from the broker.
+ */
+export function logConfigOf(layers: BrokerLayers, overrides: ConfigValues): LogConfig {
+  const text = (name: string): string => topicConfigText(layers, overrides, name) ?? ""
+  const number = (name: string): number => Number(text(name))
+  const flag = (name: string): boolean => text(name) === "true"
+  const policies = text("cleanup.policy").split(",")
+  const compressionType = text("compression.type")
+  return {
+    // A test may shrink segments below Kafka's minimum by the internal name.
+    segmentBytes: Number(topicConfigText(layers, overrides, "internal.segment.bytes") ?? text("segment.bytes")),
+    segmentMs: number("segment.ms"),
+    segmentJitterMs: number("segment.jitter.ms"),
+    segmentIndexBytes: number("segment.index.bytes"),
+    indexIntervalBytes: number("index.interval.bytes"),
+    retentionMs: Math.max(number("retention.ms"), -1),
+    retentionBytes: number("retention.bytes"),
+    fileDeleteDelayMs: number("file.delete.delay.ms"),
+    maxMessageBytes: number("max.message.bytes"),
+    cleanupPolicy: { delete: policies.includes("delete"), compact: policies.includes("compact") },
+    timestampType: text("message.timestamp.type") as TimestampType,
+    timestampBeforeMaxMs: number("message.timestamp.before.max.ms"),
+    timestampAfterMaxMs: number("message.timestamp.after.max.ms"),
+    compressionType: compressionType === "uncompressed" ? "none" : (compressionType as CompressionType | "producer"),
+    compressionGzipLevel: number("compression.gzip.level"),
+    compressionLz4Level: number("compression.lz4.level"),
+    compressionZstdLevel: number("compression.zstd.level"),
+    flushPolicy: text("ottla.flush.policy") as FlushPolicy,
+    flushMessages: number("flush.messages"),
+    flushMs: number("flush.ms"),
+    minInsyncReplicas: number("min.insync.replicas"),
+    uncleanLeaderElectionEnable: flag("unclean.leader.election.enable"),
+    deleteRetentionMs: number("delete.retention.ms"),
+    minCleanableDirtyRatio: number("min.cleanable.dirty.ratio"),
+    minCompactionLagMs: number("min.compaction.lag.ms"),
+    maxCompactionLagMs: number("max.compaction.lag.ms"),
+    preallocate: flag("preallocate"),
+  }
 }

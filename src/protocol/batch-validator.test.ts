@@ -2,7 +2,8 @@ import assert from "node:assert/strict"
 import { before, test } from "node:test"
 import fc from "fast-check"
 import { batchAttributes, batchMaxTimestamp, compressionTypes, setInt32, setInt64 } from "./batch-header.js"
-import { batchErrors, type BatchRules, type RefusedBatch, validateBatches, type ValidBatch } from "./batch-validator.js"
+import { type BatchRules, type RefusedBatch, validateBatches, type ValidBatch } from "./batch-validator.js"
+import { Errors } from "./errors.js"
 import { prepareCompression } from "./compression/compression.js"
 import { type BatchInput, buildBatch, hasValidChecksum, recordsOf, sealBatch } from "./record-batch.js"
 import { recordFaultsMax } from "./record-walk.js"
@@ -85,53 +86,73 @@ const refusals: {
   error: number
   says: RegExp
 }[] = [
-  { rule: "no records at all", batch: () => null, error: 87, says: /at least one record batch/ },
-  { rule: "an empty record set", batch: () => Buffer.alloc(0), error: 87, says: /at least one record batch/ },
-  { rule: "a batch that is cut", batch: () => good().subarray(0, -1), error: 87, says: /at least one record batch/ },
-  { rule: "two batches", batch: () => Buffer.concat([good(), good()]), error: 87, says: /exactly one record batch/ },
+  { rule: "no records at all", batch: () => null, error: Errors.INVALID_RECORD, says: /at least one record batch/ },
+  {
+    rule: "an empty record set",
+    batch: () => Buffer.alloc(0),
+    error: Errors.INVALID_RECORD,
+    says: /at least one record batch/,
+  },
+  {
+    rule: "a batch that is cut",
+    batch: () => good().subarray(0, -1),
+    error: Errors.INVALID_RECORD,
+    says: /at least one record batch/,
+  },
+  {
+    rule: "two batches",
+    batch: () => Buffer.concat([good(), good()]),
+    error: Errors.INVALID_RECORD,
+    says: /exactly one record batch/,
+  },
   {
     rule: "bytes after the batch",
     batch: () => Buffer.concat([good(), Buffer.alloc(1)]),
-    error: 87,
+    error: Errors.INVALID_RECORD,
     says: /exactly one/,
   },
   {
     rule: "a message set of magic 1",
     batch: () => altered(plain, (b) => (b[16] = 1)),
-    error: 87,
+    error: Errors.INVALID_RECORD,
     says: /only allowed to contain record batches with magic version 2/,
   },
   {
     rule: "a length smaller than the header",
     batch: () => altered(plain, (b) => setInt32(b, 8, 48)),
-    error: 2,
+    error: Errors.CORRUPT_MESSAGE,
     says: /less than the minimum/,
   },
-  { rule: "a negative length", batch: () => altered(plain, (b) => setInt32(b, 8, -60)), error: 2, says: /less than/ },
+  {
+    rule: "a negative length",
+    batch: () => altered(plain, (b) => setInt32(b, 8, -60)),
+    error: Errors.CORRUPT_MESSAGE,
+    says: /less than/,
+  },
   {
     rule: "zstd before Produce 7",
     batch: () => buildBatch({ ...plain, compression: "zstd" }),
     rules: { produceVersion: 6 },
-    error: 76,
+    error: Errors.UNSUPPORTED_COMPRESSION_TYPE,
     says: /not allowed to use ZStandard/,
   },
   {
     rule: "a codec nobody knows",
     batch: () => altered(plain, (b) => (b[22] = 5)),
-    error: 76,
+    error: Errors.UNSUPPORTED_COMPRESSION_TYPE,
     says: /Unknown compression type id: 5/,
   },
   {
     rule: "a base offset other than 0",
     batch: () => buildBatch({ ...plain, baseOffset: 3 }),
-    error: 87,
+    error: Errors.INVALID_RECORD,
     says: /baseOffset of the record batch should be 0, but it is 3/,
   },
   {
     rule: "more bytes than max.message.bytes",
     batch: good,
     rules: { maxMessageBytes: 100 },
-    error: 10,
+    error: Errors.MESSAGE_TOO_LARGE,
     says: /exceeds the maximum configured value of 100/,
   },
   {
@@ -141,88 +162,88 @@ const refusals: {
       batch[batch.length - 1]! ^= 1
       return batch
     },
-    error: 2,
+    error: Errors.CORRUPT_MESSAGE,
     says: /Record is corrupt/,
   },
   {
     rule: "more bytes than segment.bytes",
     batch: good,
     rules: { segmentBytes: 100 },
-    error: 18,
+    error: Errors.RECORD_LIST_TOO_LARGE,
     says: /exceeds the maximum configured segment size/,
   },
   {
     rule: "no record in the batch",
     batch: () => buildBatch({ records: [] }),
-    error: 87,
+    error: Errors.INVALID_RECORD,
     says: /Invalid reported count/,
   },
   {
     rule: "a negative last offset delta",
     batch: () => altered(plain, (b) => setInt32(b, 23, -1)),
-    error: 87,
+    error: Errors.INVALID_RECORD,
     says: /invalid offset range/,
   },
   {
     rule: "a record count that is not the offset range",
     batch: () => altered(plain, (b) => setInt32(b, 23, 5)),
-    error: 87,
+    error: Errors.INVALID_RECORD,
     says: /Inconsistent batch offset range/,
   },
   {
     rule: "more records than there are",
     batch: () => altered(plain, (b) => setCount(b, 4)),
-    error: 87,
+    error: Errors.INVALID_RECORD,
     says: /Incorrect declared batch size/,
   },
   {
     rule: "fewer records than there are",
     batch: () => altered(plain, (b) => setCount(b, 2)),
-    error: 87,
+    error: Errors.INVALID_RECORD,
     says: /records still remaining/,
   },
   {
     rule: "a control batch",
     batch: () => buildBatch({ ...plain, isControl: true }),
-    error: 87,
+    error: Errors.INVALID_RECORD,
     says: /not allowed to write control records/,
   },
   {
     rule: "a producer id without a sequence",
     batch: () => buildBatch({ ...plain, producerId: 5, producerEpoch: 0 }),
-    error: 87,
+    error: Errors.INVALID_RECORD,
     says: /Invalid sequence number -1/,
   },
   {
     rule: "the append-time bit from a producer",
     batch: () => buildBatch({ ...plain, timestampType: "LogAppendTime" }),
-    error: 32,
+    error: Errors.INVALID_TIMESTAMP,
     says: /Producer should not set timestamp type to LogAppendTime/,
   },
   {
     rule: "offsets with a gap",
     batch: () => buildBatch({ records: [{ offsetDelta: 0 }, { offsetDelta: 2 }], lastOffsetDelta: 1 }),
-    error: 87,
+    error: Errors.INVALID_RECORD,
     says: /incremental offsets, expected 1, found 2/,
   },
   {
     rule: "offsets with a gap under compression",
     batch: () =>
       buildBatch({ records: [{ offsetDelta: 0 }, { offsetDelta: 2 }], lastOffsetDelta: 1, compression: "lz4" }),
-    error: 87,
+    error: Errors.INVALID_RECORD,
     says: /incremental offsets/,
   },
   {
     rule: "a payload that is not what its codec says",
     batch: () => altered(plain, (b) => (b[22] = 3)),
-    error: 87,
+    error: Errors.INVALID_RECORD,
     says: /Failed to decompress/,
   },
   {
     rule: "a batch that decompresses to more than allowed",
     batch: () => buildBatch({ records: [{ value: Buffer.alloc(100000) }], compression: "zstd" }),
     rules: { decompressedBytesMax: 50000 },
-    error: 10,
+    error: Errors.MESSAGE_TOO_LARGE,
     says: /more than 50000 bytes/,
   },
 ]
@@ -238,7 +259,7 @@ for (const { rule, batch, rules: changed, error, says } of refusals) {
 for (const compression of ["none", "zstd"] as const) {
   test(`a compacted topic takes no ${compression} record without a key, and names it`, () => {
     const result = refused(buildBatch({ ...plain, compression }), { isCompacted: true })
-    assert.equal(result.error, batchErrors.INVALID_RECORD)
+    assert.equal(result.error, Errors.INVALID_RECORD)
     assert.deepEqual(
       result.recordErrors!.map(({ index }) => index),
       [1],
@@ -250,7 +271,7 @@ for (const compression of ["none", "zstd"] as const) {
     const ahead = { timestamp: nowMs + 3600001 }
     const edge = { timestamp: nowMs + 3600000 }
     const result = refused(buildBatch({ records: [edge, ahead, edge, ahead], compression }))
-    assert.equal(result.error, batchErrors.INVALID_TIMESTAMP)
+    assert.equal(result.error, Errors.INVALID_TIMESTAMP)
     assert.deepEqual(
       result.recordErrors!.map(({ index }) => index),
       [1, 3],
@@ -261,7 +282,7 @@ for (const compression of ["none", "zstd"] as const) {
 
 test("a record too far back is refused, and one at the edge is not", () => {
   const back = (ms: number) => buildBatch({ records: [{ timestamp: nowMs - ms }] })
-  assert.equal(refused(back(1001), { beforeMaxMs: 1000 }).error, batchErrors.INVALID_TIMESTAMP)
+  assert.equal(refused(back(1001), { beforeMaxMs: 1000 }).error, Errors.INVALID_TIMESTAMP)
   accepted(back(1000), { beforeMaxMs: 1000 })
 })
 
@@ -314,7 +335,7 @@ for (const from of compressionTypes) {
 test("a batch that grows past max.message.bytes when it is stored uncompressed is refused", () => {
   const batch = buildBatch({ records: [{ value: Buffer.alloc(5000) }], compression: "gzip" })
   const result = refused(batch, { compressionType: "none", maxMessageBytes: 1000 })
-  assert.equal(result.error, batchErrors.MESSAGE_TOO_LARGE)
+  assert.equal(result.error, Errors.MESSAGE_TOO_LARGE)
 })
 
 test("a valid batch with any checksummed byte changed is refused", () => {

@@ -30,18 +30,9 @@ import {
   setInt64,
 } from "./batch-header.js"
 import { compress, DecompressError } from "./compression/compression.js"
+import { type ErrorCode, Errors } from "./errors.js"
 import { recordsPayload, sealBatch } from "./record-batch.js"
 import { RecordWalk } from "./record-walk.js"
-
-/** The codes this file answers with, by Kafka's names. */
-export const batchErrors = {
-  CORRUPT_MESSAGE: 2,
-  MESSAGE_TOO_LARGE: 10,
-  RECORD_LIST_TOO_LARGE: 18,
-  INVALID_TIMESTAMP: 32,
-  UNSUPPORTED_COMPRESSION_TYPE: 76,
-  INVALID_RECORD: 87,
-} as const
 
 export interface BatchRules {
   /** Version of the Produce request the batch came in. */
@@ -90,14 +81,13 @@ export interface ValidBatch {
 
 export interface RefusedBatch {
   readonly ok: false
-  /** Kafka's numeric error code. */
-  readonly error: number
+  readonly error: ErrorCode
   readonly message: string
   /** Only for faults of single records; at most `recordFaultsMax`. */
   readonly recordErrors?: readonly RecordError[]
 }
 
-const refuse = (error: number, message: string, recordErrors?: readonly RecordError[]): RefusedBatch =>
+const refuse = (error: ErrorCode, message: string, recordErrors?: readonly RecordError[]): RefusedBatch =>
   recordErrors === undefined ? { ok: false, error, message } : { ok: false, error, message, recordErrors }
 
 const zstdType = compressionTypes.indexOf("zstd")
@@ -119,50 +109,43 @@ export function validateBatches(records: Buffer | null, rules: BatchRules): Vali
 
 /** What can be said before the checksum is known to be right. */
 function checkFrame(records: Buffer | null, rules: BatchRules): RefusedBatch | undefined {
-  if (records === null || records.length < batchLogOverheadBytes)
-    return refuse(batchErrors.INVALID_RECORD, noBatch(rules))
+  if (records === null || records.length < batchLogOverheadBytes) return refuse(Errors.INVALID_RECORD, noBatch(rules))
   if (records.length > 16 && batchMagic(records) !== 2) {
     const version = `Produce requests with version ${rules.produceVersion}`
-    return refuse(
-      batchErrors.INVALID_RECORD,
-      `${version} are only allowed to contain record batches with magic version 2`,
-    )
+    return refuse(Errors.INVALID_RECORD, `${version} are only allowed to contain record batches with magic version 2`)
   }
   const bytes = batchBytes(records)
   if (bytes < batchHeaderBytes) {
-    return refuse(
-      batchErrors.CORRUPT_MESSAGE,
-      `Record size ${bytes} is less than the minimum of ${batchHeaderBytes} bytes`,
-    )
+    return refuse(Errors.CORRUPT_MESSAGE, `Record size ${bytes} is less than the minimum of ${batchHeaderBytes} bytes`)
   }
-  if (bytes > records.length) return refuse(batchErrors.INVALID_RECORD, noBatch(rules))
+  if (bytes > records.length) return refuse(Errors.INVALID_RECORD, noBatch(rules))
   const codec = batchCompression(records)
   if (codec === zstdType && rules.produceVersion < 7) {
     const version = `Produce requests with version ${rules.produceVersion}`
-    return refuse(batchErrors.UNSUPPORTED_COMPRESSION_TYPE, `${version} are not allowed to use ZStandard compression`)
+    return refuse(Errors.UNSUPPORTED_COMPRESSION_TYPE, `${version} are not allowed to use ZStandard compression`)
   }
   if (codec >= compressionTypes.length) {
-    return refuse(batchErrors.UNSUPPORTED_COMPRESSION_TYPE, `Unknown compression type id: ${codec}`)
+    return refuse(Errors.UNSUPPORTED_COMPRESSION_TYPE, `Unknown compression type id: ${codec}`)
   }
   if (records.length > bytes) {
     const version = `Produce requests with version ${rules.produceVersion}`
     return refuse(
-      batchErrors.INVALID_RECORD,
+      Errors.INVALID_RECORD,
       `${version} are only allowed to contain exactly one record batch per partition`,
     )
   }
   const baseOffset = batchBaseOffset(records)
   if (baseOffset !== 0) {
-    return refuse(batchErrors.INVALID_RECORD, `The baseOffset of the record batch should be 0, but it is ${baseOffset}`)
+    return refuse(Errors.INVALID_RECORD, `The baseOffset of the record batch should be 0, but it is ${baseOffset}`)
   }
   if (bytes > rules.maxMessageBytes) {
     const limit = `exceeds the maximum configured value of ${rules.maxMessageBytes}`
-    return refuse(batchErrors.MESSAGE_TOO_LARGE, `The record batch size is ${bytes} bytes which ${limit}`)
+    return refuse(Errors.MESSAGE_TOO_LARGE, `The record batch size is ${bytes} bytes which ${limit}`)
   }
   const computed = crc32c(records, batchChecksummedFrom, bytes)
   if (computed !== batchChecksum(records)) {
     const stored = batchChecksum(records)
-    return refuse(batchErrors.CORRUPT_MESSAGE, `Record is corrupt (stored crc = ${stored}, computed crc = ${computed})`)
+    return refuse(Errors.CORRUPT_MESSAGE, `Record is corrupt (stored crc = ${stored}, computed crc = ${computed})`)
   }
   return undefined
 }
@@ -173,7 +156,7 @@ const noBatch = (rules: BatchRules): string =>
 function checkHeader(batch: Buffer): RefusedBatch | undefined {
   const count = batchRecordCount(batch)
   const lastOffsetDelta = batchLastOffsetDelta(batch)
-  const invalid = (message: string) => refuse(batchErrors.INVALID_RECORD, message)
+  const invalid = (message: string) => refuse(Errors.INVALID_RECORD, message)
   if (lastOffsetDelta < 0) return invalid(`Batch has an invalid offset range: [0, ${lastOffsetDelta}]`)
   if (count <= 0) return invalid(`Invalid reported count for record batch: ${count}`)
   if (count !== lastOffsetDelta + 1) {
@@ -187,7 +170,7 @@ function checkHeader(batch: Buffer): RefusedBatch | undefined {
   }
   if ((batch[22]! & attributeBits.logAppendTime) !== 0) {
     const message = "Invalid timestamp type in message. Producer should not set timestamp type to LogAppendTime."
-    return refuse(batchErrors.INVALID_TIMESTAMP, message)
+    return refuse(Errors.INVALID_TIMESTAMP, message)
   }
   return undefined
 }
@@ -196,7 +179,7 @@ function checkRecords(batch: Buffer, rules: BatchRules): ValidBatch | RefusedBat
   const maxBytes = rules.decompressedBytesMax ?? decompressionRatioMax * rules.maxMessageBytes
   const payload = recordsPayload(batch, 0, batch.length, maxBytes)
   if (payload instanceof DecompressError) {
-    const error = payload.kind === "too-large" ? batchErrors.MESSAGE_TOO_LARGE : batchErrors.INVALID_RECORD
+    const error = payload.kind === "too-large" ? Errors.MESSAGE_TOO_LARGE : Errors.INVALID_RECORD
     return refuse(error, `Failed to decompress record stream: ${payload.message}`)
   }
   const source = compressionTypes[batchCompression(batch)]!
@@ -208,7 +191,7 @@ function checkRecords(batch: Buffer, rules: BatchRules): ValidBatch | RefusedBat
     createTime ? rules.nowMs - rules.beforeMaxMs : Number.NEGATIVE_INFINITY,
     createTime ? rules.nowMs + rules.afterMaxMs : Number.POSITIVE_INFINITY,
   )
-  if (!intact) return refuse(batchErrors.INVALID_RECORD, walk.fault)
+  if (!intact) return refuse(Errors.INVALID_RECORD, walk.fault)
   if (walk.faultyRecords > 0) return refuseRecords(walk, rules)
 
   let bytes = batch
@@ -224,13 +207,13 @@ function checkRecords(batch: Buffer, rules: BatchRules): ValidBatch | RefusedBat
   if (bytes.length > rules.maxMessageBytes) {
     const limit = `exceeds the maximum configured size of ${rules.maxMessageBytes}`
     return refuse(
-      batchErrors.MESSAGE_TOO_LARGE,
+      Errors.MESSAGE_TOO_LARGE,
       `Message batch size is ${bytes.length} bytes after compression, which ${limit}`,
     )
   }
   if (bytes.length > rules.segmentBytes) {
     const limit = `exceeds the maximum configured segment size of ${rules.segmentBytes}`
-    return refuse(batchErrors.RECORD_LIST_TOO_LARGE, `Message batch size is ${bytes.length} bytes, which ${limit}`)
+    return refuse(Errors.RECORD_LIST_TOO_LARGE, `Message batch size is ${bytes.length} bytes, which ${limit}`)
   }
   return {
     ok: true,
@@ -270,8 +253,8 @@ function refuseRecords(walk: RecordWalk, rules: BatchRules): RefusedBatch {
   })
   if (walk.recordFaults.some(({ timestamp }) => timestamp !== undefined)) {
     const message = "One or more records have been rejected due to invalid timestamp"
-    return refuse(batchErrors.INVALID_TIMESTAMP, message, errors)
+    return refuse(Errors.INVALID_TIMESTAMP, message, errors)
   }
   const message = `One or more records have been rejected due to ${walk.faultyRecords} record errors in total`
-  return refuse(batchErrors.INVALID_RECORD, message, errors)
+  return refuse(Errors.INVALID_RECORD, message, errors)
 }

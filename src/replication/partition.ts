@@ -34,6 +34,15 @@ export interface ReadRequest {
   readonly lastFetchedEpoch: LeaderEpoch
 }
 
+export interface ActiveProducer {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly lastSequence: number
+  readonly lastTimestamp: number
+  readonly coordinatorEpoch: number
+  readonly currentTxnStartOffset: Offset
+}
+
 const noneReadable = (errorCode: ErrorCode): PartitionRead => ({
   errorCode,
   highWatermark: -1,
@@ -50,6 +59,7 @@ export class Partition implements LogListener {
   #invisible: { nextOffset: Offset; bytes: number }[] = []
   #log: Log
   #state: PartitionImage
+  #appendsHeld = false
 
   constructor(
     readonly nodeId: BrokerId,
@@ -80,6 +90,15 @@ export class Partition implements LogListener {
     log.listener = this
     this.#maybeIncrementHighWatermark()
     this.#notify(0)
+  }
+
+  /** Appends are refused, with an error that clients retry, until `resumeAppends`. */
+  holdAppends(): void {
+    this.#appendsHeld = true
+  }
+
+  resumeAppends(): void {
+    this.#appendsHeld = false
   }
 
   get leaderEpoch(): LeaderEpoch {
@@ -150,6 +169,7 @@ export class Partition implements LogListener {
       return { ok: false, error, message }
     }
     if (!this.isLeader) return refuse(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} is not led by this broker`)
+    if (this.#appendsHeld) return refuse(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} is moving to another directory`)
     const { minInsyncReplicas } = this.#log.config
     const { isr, replicas } = this.#state
     // KIP-966: a topic cannot need more in-sync replicas than it has.
@@ -209,6 +229,18 @@ export class Partition implements LogListener {
   /** Whether reading at this offset would return something now. */
   hasReadable(fetchOffset: Offset, isolation: "read_uncommitted" | "read_committed"): boolean {
     return fetchOffset < (isolation === "read_committed" ? this.lastStableOffset : this.highWatermark)
+  }
+
+  /** The idempotent producers whose last batches are remembered here (KIP-664). */
+  activeProducers(): ActiveProducer[] {
+    return [...this.#log.producers.entries()].map((entry) => ({
+      producerId: entry.producerId,
+      producerEpoch: entry.producerEpoch,
+      lastSequence: entry.batches.at(-1)?.lastSequence ?? -1,
+      lastTimestamp: entry.lastTimestamp,
+      coordinatorEpoch: entry.coordinatorEpoch,
+      currentTxnStartOffset: entry.currentTxnFirstOffset,
+    }))
   }
 
   /** Where a leadership ended here (KIP-101, KIP-279); the present one has not ended. (-1, -1): not known. */

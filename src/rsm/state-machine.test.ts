@@ -53,7 +53,7 @@ test("a response without records waits for the records it may rest on", async ()
 test("losing leadership refuses what is pending and forgets what it would have changed", async () => {
   const { state, log } = machine()
   const pending = state.submit(() => ({ records: ["a"], response: 1 }), 0)
-  state.lostLeadership()
+  state.lostLeadership(0)
   assert.equal(await pending, "lost-leadership")
   assert.equal(state.head, "")
   log.isLeader = false

@@ -120,9 +120,10 @@ export class StateMachine<Image, R> {
     for (const { settle } of settled) settle(undefined)
   }
 
-  /** This node cannot finish what is pending: the head falls back to what is committed. */
-  lostLeadership(): void {
+  /** This node cannot finish what is pending: the head falls back to what is committed. `nextOffset` is where the log now ends. */
+  lostLeadership(nextOffset: Offset): void {
     this.#head = this.#committed
+    this.#nextOffset = nextOffset
     for (const { settle } of this.#pending.splice(0)) settle("lost-leadership")
   }
 }

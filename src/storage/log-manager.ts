@@ -85,6 +85,13 @@ export class LogManager {
 
   /** Opens the directories and every log in them. Rejects when no directory can be used. */
   static async open(env: Env, given: LogManagerOptions): Promise<LogManager> {
+    const manager = await LogManager.openDirectories(env, given)
+    await manager.loadLogs()
+    return manager
+  }
+
+  /** Opens the directories only. `loadLogs` follows, once `configOf` knows the topics, which the metadata log tells. */
+  static async openDirectories(env: Env, given: LogManagerOptions): Promise<LogManager> {
     invariant(given.directories.length > 0, "a broker without a log directory")
     const options = { ...logManagerDefaults, ...given } as LogManagerOptions & typeof logManagerDefaults
     const shared = {
@@ -100,13 +107,17 @@ export class LogManager {
       directory.onFailed = (failed, reason) => options.onDirectoryFailed?.(failed, reason)
       directories.push(directory)
     }
-    const manager = new LogManager(env, directories, options)
-    await Promise.all(directories.map((directory) => manager.#load(directory)))
-    manager.#every(options.retentionCheckIntervalMs, () => manager.deleteOldSegments())
-    manager.#every(options.checkpointIntervalMs, () => manager.checkpoint())
-    manager.#every(options.highWatermarkCheckpointIntervalMs, () => manager.checkpointHighWatermarks())
-    manager.#every(options.producerIdExpirationCheckIntervalMs, async () => manager.expireProducers())
-    return manager
+    return new LogManager(env, directories, options)
+  }
+
+  /** Opens every log of the directories, several at a time, and begins the recurring work. */
+  async loadLogs(): Promise<void> {
+    const { options } = this
+    await Promise.all(this.directories.map((directory) => this.#load(directory)))
+    this.#every(options.retentionCheckIntervalMs, () => this.deleteOldSegments())
+    this.#every(options.checkpointIntervalMs, () => this.checkpoint())
+    this.#every(options.highWatermarkCheckpointIntervalMs, () => this.checkpointHighWatermarks())
+    this.#every(options.producerIdExpirationCheckIntervalMs, async () => this.expireProducers())
   }
 
   get clusterId(): Uuid {
