@@ -245,7 +245,9 @@ export class WireClient {
       maxWaitMs: 0,
       minBytes: 0,
       maxBytes,
-      topics: [{ topic, topicId: zeroUuid, partitions: [{ partition, fetchOffset: offset, partitionMaxBytes: maxBytes }] }],
+      topics: [
+        { topic, topicId: zeroUuid, partitions: [{ partition, fetchOffset: offset, partitionMaxBytes: maxBytes }] },
+      ],
       forgottenTopicsData: [],
     })
     if (answer.errorCode !== 0) throw new Error(`fetch: error ${answer.errorCode}`)
@@ -259,7 +261,11 @@ export class WireClient {
   }
 
   /** -1 latest, -2 earliest, otherwise the first offset whose timestamp is at least this. */
-  async listOffset(topic: string, partition: number, timestamp: number): Promise<{ offset: number; timestamp: number }> {
+  async listOffset(
+    topic: string,
+    partition: number,
+    timestamp: number,
+  ): Promise<{ offset: number; timestamp: number }> {
     const answer = await this.request(listOffsets, 7, {
       replicaId: -1,
       isolationLevel: 0,
@@ -296,7 +302,8 @@ export class WireClient {
       if (offset >= highWatermark) return
       const before = offset
       for (const { start, end } of batchesIn(records)) {
-        if (!hasValidChecksum(records, start, end)) throw new Error(`bad checksum in ${topic}-${partition} after ${offset}`)
+        if (!hasValidChecksum(records, start, end))
+          throw new Error(`bad checksum in ${topic}-${partition} after ${offset}`)
         const isControl = isControlBatch(records, start)
         for (const record of recordsOf(records.subarray(start, end))) {
           if (record.offset < offset || record.offset >= highWatermark) continue

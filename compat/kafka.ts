@@ -74,7 +74,12 @@ async function jars(): Promise<string> {
 }
 
 // The tools live for a second: what starts fastest is best.
-const javaOptions = ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+const javaOptions = [
+  "-Xmx256m",
+  "-XX:TieredStopAtLevel=1",
+  "-XX:+UseSerialGC",
+  "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+]
 
 async function javaArguments(tool: KafkaTool, args: readonly string[]): Promise<string[]> {
   return [...javaOptions, "-cp", join(await jars(), "*"), mainClasses[tool], ...args]

@@ -57,7 +57,10 @@ test("an open batch that never arrived is no loss", async () => {
   assert.ok(isClean(await made.findings()))
 })
 
-const damages: Record<string, { damage: (records: RecordView[]) => RecordView[]; kind: "lost" | "reordered" | "gaps" | "foreign" }> = {
+const damages: Record<
+  string,
+  { damage: (records: RecordView[]) => RecordView[]; kind: "lost" | "reordered" | "gaps" | "foreign" }
+> = {
   "a cut end": { damage: (records) => records.slice(0, 6), kind: "lost" },
   "an empty log": { damage: () => [], kind: "lost" },
   "a hole": { damage: (records) => records.filter(({ offset }) => offset !== 4), kind: "gaps" },
@@ -70,7 +73,8 @@ const damages: Record<string, { damage: (records: RecordView[]) => RecordView[];
     kind: "reordered",
   },
   "two records swapped": {
-    damage: (records) => records.map((record, i) => ({ ...records[i === 5 ? 6 : i === 6 ? 5 : i]!, offset: record.offset })),
+    damage: (records) =>
+      records.map((record, i) => ({ ...records[i === 5 ? 6 : i === 6 ? 5 : i]!, offset: record.offset })),
     kind: "reordered",
   },
   "a value with a flipped bit": {

@@ -128,7 +128,8 @@ export class PartitionLedger {
         note("foreign", 1, `offset ${offset} holds what nobody sent`)
         continue
       }
-      if (sequence <= at.lastSequence) note("reordered", 1, `sequence ${sequence} after ${at.lastSequence} at offset ${offset}`)
+      if (sequence <= at.lastSequence)
+        note("reordered", 1, `sequence ${sequence} after ${at.lastSequence} at offset ${offset}`)
       if (this.producer !== undefined && sequence !== at.lastSequence + 1) {
         note("lost", 1, `idempotent sequence ${sequence} after ${at.lastSequence} at offset ${offset}`)
       }
@@ -138,7 +139,8 @@ export class PartitionLedger {
       while (due !== undefined && due.baseOffset + due.count <= offset) due = this.acknowledged[++at.acknowledgedIndex]
       if (due === undefined || offset < due.baseOffset) continue
       const expected = due.firstSequence + (offset - due.baseOffset)
-      if (sequence !== expected) note("lost", 1, `offset ${offset} holds sequence ${sequence}, acknowledged was ${expected}`)
+      if (sequence !== expected)
+        note("lost", 1, `offset ${offset} holds sequence ${sequence}, acknowledged was ${expected}`)
       if (offset === due.baseOffset + due.count - 1) at.acknowledgedIndex += 1
     }
     for (; at.acknowledgedIndex < this.acknowledged.length; at.acknowledgedIndex++) {

@@ -71,7 +71,12 @@ export class Load {
 }
 
 /** A topic and a ledger per partition; every other partition has an idempotent producer. */
-export async function createLedgers(address: Address, topic: string, partitions: number, valueBytes: number): Promise<PartitionLedger[]> {
+export async function createLedgers(
+  address: Address,
+  topic: string,
+  partitions: number,
+  valueBytes: number,
+): Promise<PartitionLedger[]> {
   const client = await WireClient.connect(address)
   try {
     await client.createTopic(topic, partitions, { "segment.bytes": "4194304" })

@@ -130,7 +130,11 @@ export function run(
 export const tail = (text: string, lines = 8): string => text.trimEnd().split("\n").slice(-lines).join("\n")
 
 /** As `run`, but anything but exit code 0 is an error that shows the end of the output. Resolves with stdout. */
-export async function runOk(command: string, args: readonly string[], options: Parameters<typeof run>[2] = {}): Promise<string> {
+export async function runOk(
+  command: string,
+  args: readonly string[],
+  options: Parameters<typeof run>[2] = {},
+): Promise<string> {
   const result = await run(command, args, options)
   if (result.code !== 0) {
     throw new Error(`${command} ${args.join(" ")}: exit ${result.code}\n${tail(result.stdout + result.stderr)}`)

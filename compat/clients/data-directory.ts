@@ -56,7 +56,9 @@ async function readAll(broker: AnyBroker): Promise<string[]> {
     for (let partition = 0; partition < partitions; partition++) {
       for await (const { offset, timestamp, key, value, headers } of client.readPartition(topic, partition)) {
         const header = headers.map((one) => `${one.key}=${one.value}`).join()
-        seen.push(`${partition} ${offset} ${timestamp} ${key} ${value!.length} ${value!.toString("latin1", 0, 24)} ${header}`)
+        seen.push(
+          `${partition} ${offset} ${timestamp} ${key} ${value!.length} ${value!.toString("latin1", 0, 24)} ${header}`,
+        )
       }
     }
   } finally {
@@ -91,7 +93,8 @@ async function bothWays(
 
 const ottla = {
   name: "ottla",
-  start: async (dataDirectory: string) => BrokerProcess.start({ port: await freePort(), dataDirectory, settings: { "node.id": "1" } }),
+  start: async (dataDirectory: string) =>
+    BrokerProcess.start({ port: await freePort(), dataDirectory, settings: { "node.id": "1" } }),
 }
 const kafka = { name: "kafka", start: (directory: string) => KafkaProcess.start(directory) }
 

@@ -1,3 +1,9 @@
 import type { Check } from "../check.js"
 import { Skip } from "../work.js"
-export const kafkaPython: Check = { name: "kafka-python", about: "", run: async () => { throw new Skip("later") } }
+export const kafkaPython: Check = {
+  name: "kafka-python",
+  about: "",
+  run: async () => {
+    throw new Skip("later")
+  },
+}

@@ -13,13 +13,19 @@ function toolCheck(name: KafkaTool, body: (tool: Tool, context: CheckContext) =>
     name,
     about: `Apache Kafka ${kafkaVersion}`,
     run: (context) => {
-      const tool: Tool = (args, input = "") => kafkaTool(name, ["--bootstrap-server", context.bootstrap, ...args], { input })
+      const tool: Tool = (args, input = "") =>
+        kafkaTool(name, ["--bootstrap-server", context.bootstrap, ...args], { input })
       return body(tool, context)
     },
   }
 }
 
-async function createTopic({ host, port }: CheckContext, name: string, partitions: number, configs = {}): Promise<void> {
+async function createTopic(
+  { host, port }: CheckContext,
+  name: string,
+  partitions: number,
+  configs = {},
+): Promise<void> {
   const client = await WireClient.connect({ host, port })
   try {
     await client.createTopic(name, partitions, configs)
@@ -50,7 +56,13 @@ const topics = toolCheck("kafka-topics", async (tool, context) => {
   await tool(["--alter", "--topic", name, "--partitions", "5"])
   expect(/PartitionCount: 5\b/.test(await tool(["--describe", "--topic", name])), "five partitions")
   expect((await tool(["--list"])).split("\n").includes(name), "listed")
-  const again = await tryKafkaTool("kafka-topics", ["--bootstrap-server", context.bootstrap, "--create", "--topic", name])
+  const again = await tryKafkaTool("kafka-topics", [
+    "--bootstrap-server",
+    context.bootstrap,
+    "--create",
+    "--topic",
+    name,
+  ])
   expect(again.code === 1 && /already exists/.test(again.stdout + again.stderr), "created twice")
   await tool(["--delete", "--topic", name])
   expect(!(await tool(["--list"])).split("\n").includes(name), "deleted")
@@ -82,7 +94,14 @@ const configs = toolCheck("kafka-configs", async (tool, context) => {
 const apiVersions = toolCheck("kafka-broker-api-versions", async (tool) => {
   const answer = await tool([])
   expect(/\(id: \d+ rack: null.*\) -> \(/.test(answer), answer.slice(0, 200))
-  for (const api of ["Produce(0)", "Fetch(1)", "ListOffsets(2)", "Metadata(3)", "CreateTopics(19)", "InitProducerId(22)"]) {
+  for (const api of [
+    "Produce(0)",
+    "Fetch(1)",
+    "ListOffsets(2)",
+    "Metadata(3)",
+    "CreateTopics(19)",
+    "InitProducerId(22)",
+  ]) {
     const line = answer.split("\n").find((one) => one.includes(api))
     expect(line !== undefined && /usable: \d+/.test(line), `${api}: ${line}`)
   }
@@ -162,10 +181,22 @@ const console: Check = {
     const lines = Array.from({ length: 500 }, (_, i) => `key-${i}|value-${i}`)
     const properties = ["--reader-property", "parse.key=true", "--reader-property", "key.separator=|"]
     const compression = ["--compression-codec", "zstd"]
-    await kafkaTool("kafka-console-producer", [...server, ...properties, ...compression], { input: `${lines.join("\n")}\n` })
+    await kafkaTool("kafka-console-producer", [...server, ...properties, ...compression], {
+      input: `${lines.join("\n")}\n`,
+    })
     const consume = (offset: string, count: number) =>
       kafkaTool("kafka-console-consumer", [
-        ...[...server, "--partition", "0", "--offset", offset, "--max-messages", String(count), "--timeout-ms", "10000"],
+        ...[
+          ...server,
+          "--partition",
+          "0",
+          "--offset",
+          offset,
+          "--max-messages",
+          String(count),
+          "--timeout-ms",
+          "10000",
+        ],
         ...["--formatter-property", "print.key=true", "--formatter-property", "key.separator=|"],
       ])
     expectEqual((await consume("earliest", 500)).trimEnd().split("\n"), lines, "from earliest")
@@ -263,7 +294,10 @@ const dumpLog: Check = {
     const paths = files.map((file) => join(directory, file)).join(",")
     const result = await tryKafkaTool("kafka-dump-log", ["--deep-iteration", "--verify-index-only", "--files", paths])
     const output = result.stdout + result.stderr
-    expect(result.code === 0 && !/mismatch|Found.*(error|out of order)|Exception|invalid/i.test(output), output.slice(-800))
+    expect(
+      result.code === 0 && !/mismatch|Found.*(error|out of order)|Exception|invalid/i.test(output),
+      output.slice(-800),
+    )
     const deep = await tryKafkaTool("kafka-dump-log", ["--deep-iteration", "--files", paths])
     expectEqual(deep.stdout.match(/^\| offset: /gm)?.length, 5000, "records that deep iteration saw")
     expect(!/isvalid: false|mismatch|Exception/i.test(deep.stdout + deep.stderr), "a batch is not valid")

@@ -19,7 +19,9 @@ interface Cluster {
   disconnect(): Promise<void>
   addTargetTopic(topic: string): Promise<void>
   findControllerBroker(): Promise<{
-    fetch(request: object): Promise<{ responses: { partitions: { partition: number; messages: FetchedMessage[] }[] }[] }>
+    fetch(
+      request: object,
+    ): Promise<{ responses: { partitions: { partition: number; messages: FetchedMessage[] }[] }[] }>
   }>
 }
 
@@ -35,7 +37,9 @@ interface Admin {
   fetchTopicOffsets(topic: string): Promise<{ partition: number; offset: string; low: string; high: string }[]>
   fetchTopicOffsetsByTimestamp(topic: string, timestamp: number): Promise<{ partition: number; offset: string }[]>
   describeCluster(): Promise<{ brokers: { port: number }[]; clusterId: string }>
-  describeConfigs(request: object): Promise<{ resources: { configEntries: { configName: string; configValue: string }[] }[] }>
+  describeConfigs(
+    request: object,
+  ): Promise<{ resources: { configEntries: { configName: string; configValue: string }[] }[] }>
   alterConfigs(request: object): Promise<object>
 }
 
@@ -62,7 +66,9 @@ export const kafkajs: Check = {
     process.env.KAFKAJS_NO_PARTITIONER_WARNING = "1"
     const { Kafka, CompressionTypes, logLevel } = createRequire(join(directory, "package.json"))("kafkajs") as Kafkajs
     const kafka = new Kafka({ clientId: "compat", brokers: [bootstrap], logLevel: logLevel.NOTHING })
-    const createCluster = Object.getOwnPropertySymbols(kafka).find(({ description }) => description?.includes("createCluster"))
+    const createCluster = Object.getOwnPropertySymbols(kafka).find(({ description }) =>
+      description?.includes("createCluster"),
+    )
     expect(createCluster !== undefined, "kafkajs has no cluster factory any more")
     const cluster = (kafka as unknown as Record<symbol, (options: object) => Cluster>)[createCluster]!({})
     const admin = kafka.admin()
@@ -70,7 +76,11 @@ export const kafkajs: Check = {
     await cluster.connect()
     try {
       const name = topic("kafkajs")
-      expectEqual(await admin.createTopics({ topics: [{ topic: name, numPartitions: 2 }], waitForLeaders: true }), true, "created")
+      expectEqual(
+        await admin.createTopics({ topics: [{ topic: name, numPartitions: 2 }], waitForLeaders: true }),
+        true,
+        "created",
+      )
       expectEqual(await admin.createTopics({ topics: [{ topic: name, numPartitions: 2 }] }), false, "created again")
       const sent: string[] = []
       for (const { acks, compression, idempotent } of [
@@ -130,7 +140,11 @@ export const kafkajs: Check = {
       const byTime = await admin.fetchTopicOffsetsByTimestamp(name, 1)
       expectEqual(byTime.find(({ partition }) => partition === 0)?.offset, "0", "offset by time")
       await admin.deleteTopicRecords({ topic: name, partitions: [{ partition: 0, offset: "100" }] })
-      expectEqual((await admin.fetchTopicOffsets(name)).find(({ partition }) => partition === 0)?.low, "100", "low after delete records")
+      expectEqual(
+        (await admin.fetchTopicOffsets(name)).find(({ partition }) => partition === 0)?.low,
+        "100",
+        "low after delete records",
+      )
       await admin.createPartitions({ topicPartitions: [{ topic: name, count: 5 }] })
       expectEqual((await admin.fetchTopicMetadata({ topics: [name] })).topics[0]!.partitions.length, 5, "partitions")
       const resource = { type: topicResource, name }

@@ -56,8 +56,16 @@ export const kcat: Check = {
     }
 
     const name = `${created}-none-all`
-    expectEqual(await kcat(["-C", "-t", name, "-p", "0", "-o", "990", "-c", "2", "-q"]), "value-990\nvalue-991\n", "from 990")
-    expectEqual(await kcat(["-C", "-t", name, "-p", "0", "-o", "-3", "-e", "-q"]), "value-997\nvalue-998\nvalue-999\n", "last three")
+    expectEqual(
+      await kcat(["-C", "-t", name, "-p", "0", "-o", "990", "-c", "2", "-q"]),
+      "value-990\nvalue-991\n",
+      "from 990",
+    )
+    expectEqual(
+      await kcat(["-C", "-t", name, "-p", "0", "-o", "-3", "-e", "-q"]),
+      "value-997\nvalue-998\nvalue-999\n",
+      "last three",
+    )
     const offsetAt = async (timestamp: number) => {
       const answer = await kcat(["-Q", "-t", `${name}:0:${timestamp}`])
       return Number(/offset (-?\d+)/.exec(answer)?.[1])
@@ -69,7 +77,10 @@ export const kcat: Check = {
 
     interface Metadata {
       readonly brokers: readonly { readonly name: string }[]
-      readonly topics: readonly { readonly topic: string; readonly partitions: readonly { readonly leader: number }[] }[]
+      readonly topics: readonly {
+        readonly topic: string
+        readonly partitions: readonly { readonly leader: number }[]
+      }[]
     }
     const metadata = JSON.parse(await kcat(["-L", "-J"])) as Metadata
     expect(

@@ -1,3 +1,9 @@
 import type { Check } from "../check.js"
 import { Skip } from "../work.js"
-export const nodeRdkafka: Check = { name: "node-rdkafka", about: "", run: async () => { throw new Skip("later") } }
+export const nodeRdkafka: Check = {
+  name: "node-rdkafka",
+  about: "",
+  run: async () => {
+    throw new Skip("later")
+  },
+}

@@ -32,7 +32,9 @@ interface Platformatic {
     deleteTopics(request: object): Promise<void>
     deleteRecords(request: object): Promise<object[]>
     listTopics(): Promise<string[]>
-    metadata(request: object): Promise<{ brokers: Map<number, object>; topics: Map<string, { id: string; partitionsCount: number }> }>
+    metadata(
+      request: object,
+    ): Promise<{ brokers: Map<number, object>; topics: Map<string, { id: string; partitionsCount: number }> }>
     describeConfigs(request: object): Promise<{ configs: { name: string; value: string }[] }[]>
     incrementalAlterConfigs(request: object): Promise<void>
     describeLogDirs(request: object): Promise<{ results: object[] }[]>
@@ -92,8 +94,19 @@ export const platformaticKafka: Check = {
       const read: { offset: number; value: string }[] = []
       while (read.length < sent.length) {
         const at = read.length
-        const partition = { partition: 0, currentLeaderEpoch: -1, fetchOffset: BigInt(at), lastFetchedEpoch: -1, partitionMaxBytes: 1048576 }
-        const answer = await consumer.fetch({ node, topics: [{ topicId, partitions: [partition] }], maxWaitTime: 1000, minBytes: 1 })
+        const partition = {
+          partition: 0,
+          currentLeaderEpoch: -1,
+          fetchOffset: BigInt(at),
+          lastFetchedEpoch: -1,
+          partitionMaxBytes: 1048576,
+        }
+        const answer = await consumer.fetch({
+          node,
+          topics: [{ topicId, partitions: [partition] }],
+          maxWaitTime: 1000,
+          minBytes: 1,
+        })
         const found = answer.responses[0]!.partitions[0]!
         expectEqual(found.errorCode, 0, "fetch error")
         for (const batch of found.records ?? []) {
@@ -120,12 +133,20 @@ export const platformaticKafka: Check = {
       expectEqual(String(byTime.get(name)![0]), "0", "offset by time")
 
       await admin.createPartitions({ topics: [{ name, count: 4, assignments: null }] })
-      expectEqual((await admin.metadata({ topics: [name], forceUpdate: true })).topics.get(name)!.partitionsCount, 4, "partitions")
+      expectEqual(
+        (await admin.metadata({ topics: [name], forceUpdate: true })).topics.get(name)!.partitionsCount,
+        4,
+        "partitions",
+      )
       const resource = { resourceType: topicResource, resourceName: name }
       await admin.incrementalAlterConfigs({
-        resources: [{ ...resource, configs: [{ name: "retention.ms", configOperation: setOperation, value: "654321" }] }],
+        resources: [
+          { ...resource, configs: [{ name: "retention.ms", configOperation: setOperation, value: "654321" }] },
+        ],
       })
-      const described = await admin.describeConfigs({ resources: [{ ...resource, configurationKeys: ["retention.ms"] }] })
+      const described = await admin.describeConfigs({
+        resources: [{ ...resource, configurationKeys: ["retention.ms"] }],
+      })
       expectEqual(described[0]!.configs.find((one) => one.name === "retention.ms")?.value, "654321", "retention.ms")
       await admin.deleteRecords({ topics: [{ name, partitions: [{ partition: 0, offset: 7n }] }] })
       const starts = await consumer.listOffsets({ topics: [name], partitions: { [name]: [0] }, timestamp: -2n })
@@ -133,7 +154,9 @@ export const platformaticKafka: Check = {
       expect((await admin.describeLogDirs({ topics: [{ name, partitions: [0] }] })).length > 0, "log dirs")
       await admin.deleteTopics({ topics: [name] })
       expect(!(await admin.listTopics()).includes(name), "the topic is gone")
-      return unavailable.length > 0 ? `without ${unavailable.join(", ")}, which it lacks on Node ${process.versions.node}` : undefined
+      return unavailable.length > 0
+        ? `without ${unavailable.join(", ")}, which it lacks on Node ${process.versions.node}`
+        : undefined
     } finally {
       await Promise.allSettled(open.map((one) => one.close()))
     }

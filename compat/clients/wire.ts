@@ -55,7 +55,12 @@ export const wire: Check = {
 
       const producer = await client.producerId()
       const batch = (baseSequence: number) =>
-        buildBatch({ records: [{ value: Buffer.from(`sequence ${baseSequence}`) }], timestamp: 1, baseSequence, ...producer })
+        buildBatch({
+          records: [{ value: Buffer.from(`sequence ${baseSequence}`) }],
+          timestamp: 1,
+          baseSequence,
+          ...producer,
+        })
       const first = await client.produce(name, 1, batch(0))
       expectEqual(first, { errorCode: 0, baseOffset: 0 }, "first batch of an idempotent producer")
       const again = await client.produce(name, 1, batch(0))
@@ -64,7 +69,11 @@ export const wire: Check = {
         { errorCode: 0, baseOffset: 0 },
         "the same batch again",
       )
-      expectEqual((await client.produce(name, 1, batch(2))).errorCode, outOfOrderSequenceNumber, "a gap in the sequence")
+      expectEqual(
+        (await client.produce(name, 1, batch(2))).errorCode,
+        outOfOrderSequenceNumber,
+        "a gap in the sequence",
+      )
       expectEqual(await client.produce(name, 1, batch(1)), { errorCode: 0, baseOffset: 1 }, "the next batch")
     } finally {
       client.close()

@@ -10,7 +10,18 @@ import { join } from "node:path"
 import { BrokerProcess } from "../broker-process.js"
 import { kafkaScripts, kafkaVersion } from "../kafka.js"
 import { positive } from "../options.js"
-import { expect, freePort, onPath, repository, run, runOk, Skip, tail, temporaryDirectory, workDirectory } from "../work.js"
+import {
+  expect,
+  freePort,
+  onPath,
+  repository,
+  run,
+  runOk,
+  Skip,
+  tail,
+  temporaryDirectory,
+  workDirectory,
+} from "../work.js"
 
 const npmPackage = "@confluentinc/kafka-javascript@1.10.1"
 
@@ -28,7 +39,9 @@ const groups: readonly Group[] = [
   {
     name: "core",
     tests:
-      "0001 0002 0003 0005 0007 0008 0012 0013 0017 0021 0031 0035 0036 0038 0039 0041 0053 0057 0060 0063 0065 0092 0110 0123".split(" "),
+      "0001 0002 0003 0005 0007 0008 0012 0013 0017 0021 0031 0035 0036 0038 0039 0041 0053 0057 0060 0063 0065 0092 0110 0123".split(
+        " ",
+      ),
   },
   { name: "topics", tests: "0011 0044 0048 0054 0086 0114".split(" ") },
   { name: "auto-create off", tests: ["0107", "0111"], settings: { "auto.create.topics.enable": "false" } },
@@ -59,8 +72,10 @@ async function build(): Promise<string> {
   const root = join(home, "deps/librdkafka")
   const tests = join(root, "tests")
   if (existsSync(join(tests, "test-runner"))) return tests
-  for (const tool of ["npm", "tar", "gcc", "g++", "make", "python3"]) if (!onPath(tool)) throw new Skip(`${tool} is missing`)
-  if (!existsSync("/usr/include/rapidjson")) throw new Skip("rapidjson-dev is missing, without which tests skip themselves silently")
+  for (const tool of ["npm", "tar", "gcc", "g++", "make", "python3"])
+    if (!onPath(tool)) throw new Skip(`${tool} is missing`)
+  if (!existsSync("/usr/include/rapidjson"))
+    throw new Skip("rapidjson-dev is missing, without which tests skip themselves silently")
   process.stdout.write("librdkafka-suite: building (about two minutes)\n")
   mkdirSync(home, { recursive: true })
   const packed = await run("npm", ["pack", npmPackage, "--silent", "--pack-destination", home], { timeoutMs: 300_000 })
@@ -68,7 +83,8 @@ async function build(): Promise<string> {
   await runOk("tar", ["xzf", join(home, packed.stdout.trim().split("\n").at(-1)!), "--strip-components=1", "-C", home])
   // npm drops run bits.
   const scripts = readdirSync(tests).filter((name) => name.endsWith(".sh"))
-  for (const file of ["configure", "lds-gen.py", ...scripts.map((name) => join("tests", name))]) chmodSync(join(root, file), 0o755)
+  for (const file of ["configure", "lds-gen.py", ...scripts.map((name) => join("tests", name))])
+    chmodSync(join(root, file), 0o755)
   for (const name of readdirSync(tests).filter((one) => threeReplicaTests.some((test) => one.startsWith(`${test}-`)))) {
     const path = join(tests, name)
     writeFileSync(path, readFileSync(path, "utf8").replaceAll(", 3, 5000)", ", -1, 5000)"))
@@ -90,7 +106,10 @@ interface Context {
   readonly timeoutMs: number
 }
 
-async function runTest(test: string, { directory, bootstrap, scripts, logs, timeoutMs }: Context): Promise<{ verdict: Verdict; note: string }> {
+async function runTest(
+  test: string,
+  { directory, bootstrap, scripts, logs, timeoutMs }: Context,
+): Promise<{ verdict: Verdict; note: string }> {
   const config = join(logs, `${test}.conf`)
   writeFileSync(
     config,
@@ -113,7 +132,8 @@ async function runTest(test: string, { directory, bootstrap, scripts, logs, time
     const passed = result.code === 0 && /Test \w+ PASSED/.test(output) && /ALL TESTS PASSED/.test(output)
     if (passed) return { verdict: "passed", note: "" }
     if (result.code === 0 && /SKIPPED/.test(output)) return { verdict: "skipped itself", note: "" }
-    const cause = /(?:TEST FAILURE|Test \w+ failed)[\s\S]{0,600}/i.exec(output.replaceAll(colors, ""))?.[0] ?? tail(output, 3)
+    const cause =
+      /(?:TEST FAILURE|Test \w+ failed)[\s\S]{0,600}/i.exec(output.replaceAll(colors, ""))?.[0] ?? tail(output, 3)
     return { verdict: "failed", note: `${log}: ${cause.replaceAll(/\s+/g, " ").slice(0, 300)}` }
   } catch (error) {
     return { verdict: "failed", note: (error as Error).message.slice(0, 200) }
@@ -135,7 +155,8 @@ export async function librdkafkaSuite(options: Readonly<Record<string, string>>)
   const [regressed, fresh]: [string[], string[]] = [[], []]
   for (const { name, tests, settings } of groups) {
     const selected = tests.filter((test) => (wanted === undefined ? true : wanted.includes(test)))
-    if (selected.length === 0 || (settings !== undefined && options.bootstrap !== undefined && wanted === undefined)) continue
+    if (selected.length === 0 || (settings !== undefined && options.bootstrap !== undefined && wanted === undefined))
+      continue
     let broker: BrokerProcess | undefined
     if (options.bootstrap === undefined) {
       const start = { port: await freePort(), dataDirectory: temporaryDirectory("librdkafka") }

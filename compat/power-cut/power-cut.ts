@@ -1,1 +1,3 @@
-export async function powerCut(_options: Readonly<Record<string, string>>): Promise<boolean> { return false }
+export async function powerCut(_options: Readonly<Record<string, string>>): Promise<boolean> {
+  return false
+}
