@@ -37,7 +37,7 @@ const valueHeaderBytes = 14
 const examplesMax = 5
 
 /** Checksum, partition, sequence number, then filler that the checksum covers. */
-function valueOf(partition: number, sequence: number, bytes: number): Buffer {
+function encodeValue(partition: number, sequence: number, bytes: number): Buffer {
   const value = Buffer.alloc(Math.max(bytes, valueHeaderBytes), (sequence * 31 + partition) & 0xff)
   value.writeInt32BE(partition, 4)
   value.writeUIntBE(sequence, 8, 6)
@@ -91,7 +91,7 @@ export class PartitionLedger {
 
   encode(batch: SentBatch): Buffer {
     const records = Array.from({ length: batch.count }, (_, i) => ({
-      value: valueOf(this.partition, batch.firstSequence + i, this.valueBytes),
+      value: encodeValue(this.partition, batch.firstSequence + i, this.valueBytes),
     }))
     const producer = this.producer === undefined ? {} : { ...this.producer, baseSequence: batch.firstSequence }
     return buildBatch({ records, timestamp: 1_700_000_000_000 + batch.firstSequence, ...producer })

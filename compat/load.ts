@@ -4,7 +4,7 @@
  * Owns the connections of a round. What was sent and acknowledged is the ledgers'.
  */
 import { type Address, WireClient } from "./client.js"
-import { type Findings, noFindings, PartitionLedger, VerifiedUpTo } from "./ledger.js"
+import { type Findings, noFindings, PartitionLedger, type VerifiedUpTo } from "./ledger.js"
 import { expect } from "./work.js"
 
 export interface LoadOptions {

@@ -81,11 +81,15 @@ async function runChecks(): Promise<boolean> {
     let note: string | undefined
     try {
       note = await check.run(context)
-      if (broker !== undefined && !broker.isAlive) throw new Error(`the broker died:\n${broker.output}`)
     } catch (error) {
       verdict = error instanceof Skip ? "SKIP" : "FAIL"
       note = error instanceof Error ? error.message : String(error)
       if (verdict === "FAIL" && process.env.OTTLA_COMPAT_TRACE === "1") note = inspect(error, { depth: 6 })
+    }
+    if (broker !== undefined && !broker.isAlive) {
+      verdict = "FAIL"
+      note = `the broker died:\n${broker.output}`
+      broker = await BrokerProcess.start(broker.options)
     }
     counts[verdict] += 1
     const seconds = ((Date.now() - startedMs) / 1000).toFixed(1)

@@ -127,7 +127,11 @@ const features = toolCheck("kafka-features", async (tool) => {
 })
 
 const metadataQuorum = toolCheck("kafka-metadata-quorum", async (tool) => {
-  const status = await tool(["describe", "--status"])
+  const status = await tool(["describe", "--status"]).catch((error: Error) => {
+    if (/does not support DESCRIBE_QUORUM/.test(error.message))
+      throw new Skip("the broker does not answer DescribeQuorum")
+    throw error
+  })
   expect(/LeaderId:\s+\d+/.test(status) && /HighWatermark:\s+\d+/.test(status), status)
   const replication = await tool(["describe", "--replication"])
   expect(/Leader/.test(replication), replication)
@@ -258,6 +262,7 @@ const leaderElection = toolCheck("kafka-leader-election", async (tool, context) 
   return undefined
 })
 
+/** Commits offsets between its records, so it hangs at its end on a broker without a group coordinator. */
 const endToEndLatency = toolCheck("kafka-e2e-latency", async (tool, context) => {
   const name = context.topic("latency")
   await createTopic(context, name, 1)
@@ -319,6 +324,6 @@ export const kafkaToolChecks: readonly Check[] = [
   deleteRecords,
   logDirs,
   leaderElection,
-  endToEndLatency,
+  { ...endToEndLatency, byNameOnly: true },
   dumpLog,
 ]

@@ -6,19 +6,30 @@
  */
 import { prepareCompression } from "../protocol/compression/compression.js"
 import type { NextInt } from "../protocol/generate.js"
+import { FuzzedBroker, serveFuzzedBroker } from "./fuzz-broker.js"
 import { decoderTargets, type FuzzTarget } from "./fuzz-decoders.js"
+import { fuzzSockets } from "./fuzz-sockets.js"
 
 /** An execution that takes longer than this on a busy machine has found a way to make us work. */
 const slowMs = 1000
 const residentBytesMax = 1024 * 1024 * 1024
 const memoryCheckEvery = 4096
 const findingsMax = 10
+/** Of the time, if nothing else is said. */
+const decoderShare = 0.5
+const socketsTarget = "sockets"
+/** Attackers at work at once: what one frame may cost counts, not how many share the machine. */
+const attackers = 4
+const stallMsMax = 100
+const brokerResidentBytesMax = 768 * 1024 * 1024
 
 interface Options {
   readonly seconds: number
   readonly seed: number
   readonly target: string | undefined
   readonly execution: number | undefined
+  /** host:port of a running broker to attack, instead of one of our own. */
+  readonly bootstrap: string | undefined
 }
 
 /** mulberry32 over a seed mixed from all three, so that neighbouring executions have nothing in common. */
@@ -95,10 +106,65 @@ function parseOptions(args: readonly string[]): Options {
     seed: number("seed") ?? Date.now() % 1_000_000_007,
     target: given.get("target"),
     execution: number("execution"),
+    bootstrap: given.get("bootstrap"),
   }
 }
 
-const options = parseOptions(process.argv.slice(2))
-await prepareCompression()
-const findings = fuzzDecoders(options, performance.now() + options.seconds * 1000)
-process.exitCode = findings === 0 ? 0 : 1
+/** A broker in a process of its own, attacked until the deadline. Resolves with the number of findings. */
+async function attackBroker(options: Options, deadlineMs: number): Promise<number> {
+  const broker = options.bootstrap === undefined ? await FuzzedBroker.start(process.argv[1]!) : undefined
+  const colon = options.bootstrap?.lastIndexOf(":") ?? -1
+  const address =
+    broker === undefined
+      ? { host: options.bootstrap!.slice(0, colon), port: Number(options.bootstrap!.slice(colon + 1)) }
+      : { host: "127.0.0.1", port: broker.port }
+  let findings = 0
+  const find = (what: string, execution?: number) => {
+    findings += 1
+    process.stdout.write(`fuzz: ${socketsTarget}: ${what}\n`)
+    const one = execution === undefined ? ` --seconds ${options.seconds}` : ` --execution ${execution}`
+    process.stdout.write(`  replay: npm run fuzz -- --seed ${options.seed} --target ${socketsTarget}${one}\n`)
+  }
+  try {
+    const numbers = (execution: number) => executionNumbers(options.seed, socketsTarget, execution)
+    const { execution } = options
+    // Attacks overlap, so the one that ended when a stall was seen is the likely cause, not the certain one.
+    let stall = { ms: 0, attack: "none", execution: 0 }
+    let residentBytes = 0
+    const afterAttack = async (attack: string, attackExecution: number) => {
+      const report = await broker?.report()
+      if (report === undefined) return
+      residentBytes = Math.max(residentBytes, report.residentBytes)
+      if (report.stallMs > stall.ms) stall = { ms: report.stallMs, attack, execution: attackExecution }
+    }
+    const result = await fuzzSockets(address, numbers, { deadlineMs, concurrency: attackers, execution, afterAttack })
+    for (const one of result.findings) find(`${one.attack}: ${one.what}`, one.execution)
+    if (stall.ms > stallMsMax) {
+      find(`the event loop stood still for ${stall.ms.toFixed(0)} ms, likely by: ${stall.attack}`, stall.execution)
+    }
+    if (residentBytes > brokerResidentBytesMax) find("the broker holds too much memory")
+    process.stdout.write(
+      `fuzz: ${socketsTarget}: ${result.attacks} attacks, ${findings} findings, healthy client at worst ` +
+        `${result.healthyWorstMs.toFixed(0)} ms, longest stall ${stall.ms.toFixed(0)} ms (${stall.attack}), at most ` +
+        `${Math.round(residentBytes / 2 ** 20)} MiB resident, slowest ${result.slowest.attack} ${result.slowest.tookMs.toFixed(0)} ms, seed ${options.seed}\n`,
+    )
+  } catch (error) {
+    find(broker?.exit === undefined ? `${(error as Error).message}` : `the broker died: ${broker.exit}`)
+  } finally {
+    broker?.stop()
+  }
+  return findings
+}
+
+async function main(): Promise<number> {
+  const options = parseOptions(process.argv.slice(2))
+  await prepareCompression()
+  const startMs = performance.now()
+  const endMs = startMs + options.seconds * 1000
+  if (options.target === socketsTarget || options.bootstrap !== undefined) return attackBroker(options, endMs)
+  if (options.target !== undefined) return fuzzDecoders(options, endMs)
+  return fuzzDecoders(options, startMs + options.seconds * 1000 * decoderShare) + (await attackBroker(options, endMs))
+}
+
+if (process.argv.includes("--serve")) await serveFuzzedBroker()
+else process.exit((await main()) === 0 ? 0 : 1)
