@@ -71,7 +71,7 @@ const outside: { pattern: RegExp; name: string }[] = [
   { pattern: /\bprocess\.(hrtime|env|exit|on|nextTick)\b/, name: "process.hrtime, env, exit, on, nextTick" },
   { pattern: /\bset(Timeout|Interval|Immediate)\b/, name: "timers" },
   { pattern: /\bMath\.random\b/, name: "Math.random" },
-  { pattern: /\brandom(Bytes|UUID|Int|FillSync|Fill)\b/, name: "crypto.random*" },
+  { pattern: /\b(randomBytes|randomUUID|randomFillSync|randomFill|crypto\.randomInt)\b/, name: "crypto.random*" },
   { pattern: /\b(WeakRef|FinalizationRegistry)\b/, name: "WeakRef, FinalizationRegistry" },
   {
     pattern:

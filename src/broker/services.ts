@@ -3,8 +3,7 @@
  *
  * Owns the list of parts of a running broker and nothing of their behaviour. A handler gets this, a request and its context, and returns a response.
  */
-import type { BrokerId, Uuid } from "../base/ids.js"
-import type { ServerConfig } from "../config/server-config.js"
+import type { BrokerId } from "../base/ids.js"
 import type { Env } from "../env/env.js"
 import type { Endpoint, MetadataImage } from "../metadata/image.js"
 import type { InboundFrame, ServerConnection } from "../net/server-connection.js"
@@ -19,16 +18,24 @@ export interface Services {
   readonly env: Env
   readonly nodeId: BrokerId
   readonly clusterId: string
-  readonly config: ServerConfig
+  readonly limits: Limits
   readonly controller: MetadataController
   readonly replicas: ReplicaManager
   readonly configs: ConfigView
   readonly fetchSessions: FetchSessions
   readonly producerIds: ProducerIds
-  /** Directory id of each log directory by its path. */
-  readonly directoryIds: ReadonlyMap<string, Uuid>
   /** The committed metadata. */
   image(): MetadataImage
+}
+
+/** Settings that do not change while the broker runs, looked up once. */
+export interface Limits {
+  /** `fetch.max.bytes` */
+  readonly fetchBytesMax: number
+  /** `max.request.partition.size.limit` */
+  readonly describedPartitionsMax: number
+  readonly autoCreateTopicsEnable: boolean
+  readonly deleteTopicEnable: boolean
 }
 
 export interface RequestContext {

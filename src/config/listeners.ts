@@ -100,7 +100,7 @@ function readProtocolMap(settings: ListenerSettings, errors: string[]): Readonly
     } else if (found.has(name)) errors.push(`listener.security.protocol.map: ${name} is there twice`)
     else found.set(name, protocol as SecurityProtocol)
   }
-  // KIP-591 era default: a controller listener needs no entry of its own while the map is left alone.
+  // As in Kafka, a controller listener needs no entry of its own while the map is left alone.
   if (!settings.protocolMapIsSet) {
     for (const name of settings.controllerListenerNames) {
       if (!found.has(name.toUpperCase())) found.set(name.toUpperCase(), "PLAINTEXT")

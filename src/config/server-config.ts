@@ -27,7 +27,7 @@ export interface ServerConfig {
   /** As written: relative ones are relative to where the process was started. */
   readonly logDirs: readonly string[]
   readonly listeners: Listeners
-  /** What was set in file and command line, each as DescribeConfigs prints it. The static layer of `BrokerLayers`. */
+  /** What was set, or is Ottla's own default, each as DescribeConfigs prints it. The static layer of `BrokerLayers`. */
   readonly values: ConfigValues
   /** Value by Kafka's name, the default if it is not set. Asking for a name that is no setting, or for another type, is a mistake of ours. */
   int(name: string): number
@@ -103,7 +103,7 @@ export function loadServerConfig(input: {
     },
     errors,
   )
-  const logDirs = values.has("log.dir") && !values.has("log.dirs") ? config.list("log.dir") : config.list("log.dirs")
+  const logDirs = config.list(config.values.has("log.dirs") ? "log.dirs" : "log.dir")
   if (roles.includes("broker") && listeners.advertised.length === 0 && errors.length === 0) {
     errors.push("listeners: a broker needs one that is not a controller listener (controller.listener.names)")
   }
@@ -137,9 +137,13 @@ function resolveNodeId(values: ConfigValues, config: Values, errors: string[]): 
 class Values {
   readonly #layers: BrokerLayers
 
-  constructor(readonly values: ConfigValues) {
+  readonly values: ConfigValues
+
+  constructor(given: ConfigValues) {
     const withDefaults = new Map(Object.entries(ottlaDefaults))
-    for (const [name, value] of values) withDefaults.set(name, value)
+    for (const [name, value] of given) withDefaults.set(name, value)
+    if (given.has("log.dir") && !given.has("log.dirs")) withDefaults.delete("log.dirs")
+    this.values = withDefaults
     this.#layers = { dynamicBroker: new Map(), dynamicDefaultBroker: new Map(), static: withDefaults }
   }
 

@@ -314,7 +314,7 @@ export function createPartitions(
           : failure(Errors.INVALID_REPLICA_ASSIGNMENT, problem)
     }
     if ("failure" in placed) return placed
-    placed.ok.forEach((replicas, index) => records.push(newPartition(image, topic.topicId, present + index, replicas)))
+    records.push(...placed.ok.map((replicas, index) => newPartition(image, topic.topicId, present + index, replicas)))
     return { ok: undefined }
   })
   return { records, results }

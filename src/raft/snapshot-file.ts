@@ -9,7 +9,14 @@ import type { Disk } from "../env/env.js"
 import { batchChecksummedFrom, batchChecksum, isControlBatch } from "../protocol/batch-header.js"
 import { crc32c } from "../base/crc32c.js"
 import { MalformedError, Reader } from "../base/reader.js"
-import { batchesIn, buildBatch, controlRecordKey, controlRecordType, controlRecordTypes, recordsOf } from "../protocol/record-batch.js"
+import {
+  batchesIn,
+  buildBatch,
+  controlRecordKey,
+  controlRecordType,
+  controlRecordTypes,
+  recordsOf,
+} from "../protocol/record-batch.js"
 import { snapshotFooterRecord, snapshotHeaderRecord } from "../protocol/messages/control-records.js"
 
 export interface SnapshotId {
@@ -40,7 +47,15 @@ export function encodeSnapshot(values: Iterable<Buffer>, id: SnapshotId, timesta
     baseOffset += records.length
   }
   const header = { version: 0, lastContainedLogTimestamp: timestampMs }
-  push([{ key: controlRecordKey(controlRecordTypes.snapshotHeader), value: snapshotHeaderRecord.encodeToBuffer(header, 0) }], true)
+  push(
+    [
+      {
+        key: controlRecordKey(controlRecordTypes.snapshotHeader),
+        value: snapshotHeaderRecord.encodeToBuffer(header, 0),
+      },
+    ],
+    true,
+  )
   let records: { value: Buffer }[] = []
   for (const value of values) {
     records.push({ value })
@@ -50,7 +65,15 @@ export function encodeSnapshot(values: Iterable<Buffer>, id: SnapshotId, timesta
     }
   }
   if (records.length > 0) push(records, false)
-  push([{ key: controlRecordKey(controlRecordTypes.snapshotFooter), value: snapshotFooterRecord.encodeToBuffer({ version: 0 }, 0) }], true)
+  push(
+    [
+      {
+        key: controlRecordKey(controlRecordTypes.snapshotFooter),
+        value: snapshotFooterRecord.encodeToBuffer({ version: 0 }, 0),
+      },
+    ],
+    true,
+  )
   return Buffer.concat(batches)
 }
 
@@ -61,7 +84,8 @@ export function decodeSnapshot(bytes: Buffer): { values: Buffer[]; timestampMs: 
   let ended = false
   let position = 0
   for (const { start, end } of batchesIn(bytes)) {
-    if (crc32c(bytes, start + batchChecksummedFrom, end) !== batchChecksum(bytes, start)) throw new MalformedError(`a batch at ${start} fails its checksum`)
+    if (crc32c(bytes, start + batchChecksummedFrom, end) !== batchChecksum(bytes, start))
+      throw new MalformedError(`a batch at ${start} fails its checksum`)
     for (const { key, value } of recordsOf(bytes, start)) {
       if (!isControlBatch(bytes, start)) {
         if (value !== null) values.push(value)
@@ -74,7 +98,8 @@ export function decodeSnapshot(bytes: Buffer): { values: Buffer[]; timestampMs: 
     }
     position = end
   }
-  if (timestampMs === undefined || !ended || position !== bytes.length) throw new MalformedError("the snapshot is cut off")
+  if (timestampMs === undefined || !ended || position !== bytes.length)
+    throw new MalformedError("the snapshot is cut off")
   return { values, timestampMs }
 }
 

@@ -119,7 +119,8 @@ export class Partition implements LogListener {
 
   /** The end of what read_committed sees: without transactions, the high watermark. */
   get lastStableOffset(): Offset {
-    return Math.min(this.highWatermark, this.#log.producers.firstUnstableOffset())
+    const firstUnstableOffset = this.#log.producers.firstUnstableOffset()
+    return firstUnstableOffset < 0 ? this.highWatermark : Math.min(this.highWatermark, firstUnstableOffset)
   }
 
   get logStartOffset(): Offset {
@@ -274,14 +275,9 @@ export class Partition implements LogListener {
 
   /** How far this replica's own records are safe under the topic's policy: on the medium, in the file, or taken at all. */
   get #locallySafeOffset(): Offset {
-    switch (this.#log.config.flushPolicy) {
-      case "flush":
-        return this.#log.flushedOffset
-      case "replicated":
-        return this.#log.writtenOffset
-      case "memory":
-        return this.#log.logEndOffset
-    }
+    const { flushPolicy } = this.#log.config
+    if (flushPolicy === "flush") return this.#log.flushedOffset
+    return flushPolicy === "replicated" ? this.#log.writtenOffset : this.#log.logEndOffset
   }
 
   /**

@@ -73,7 +73,9 @@ export class ReplicaManager {
   offlineReplicas(topic: string, index: number, replicas: readonly BrokerId[]): readonly BrokerId[] {
     const { nodeId } = this.options
     const partition = this.partition(topic, index)
-    return replicas.includes(nodeId) && partition !== undefined && partition.log.offlineReason !== undefined ? [nodeId] : []
+    return replicas.includes(nodeId) && partition !== undefined && partition.log.offlineReason !== undefined
+      ? [nodeId]
+      : []
   }
 
   /** Takes over a newer image. Leaders and epochs change before it returns; logs are made and deleted after it. */
@@ -175,7 +177,10 @@ export class ReplicaManager {
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
       // No room, or a directory that has just failed: clients see a partition without a leader here, and the next start tries again.
-      env.log.log("error", "a log could not be made", { partition: topicPartitionName(topic.name, index), error: error.message })
+      env.log.log("error", "a log could not be made", {
+        partition: topicPartitionName(topic.name, index),
+        error: error.message,
+      })
     }
   }
 
@@ -226,9 +231,11 @@ export class ReplicaManager {
       const { free, total } = await env.disk.freeBytes(path)
       const entries = []
       for (const log of [...directory.logs]) {
-        if (!wanted(log.topic, log.partition) || log.offlineReason !== undefined) continue
         const isFuture = logs.getFuture(log.topic, log.partition) === log
         const current = logs.get(log.topic, log.partition)
+        // The metadata log lies here too, but it is no replica of a topic.
+        if (!isFuture && current !== log) continue
+        if (!wanted(log.topic, log.partition) || log.offlineReason !== undefined) continue
         entries.push({
           topic: log.topic,
           partition: log.partition,
@@ -271,7 +278,12 @@ export class ReplicaManager {
   async #move(partition: Partition, future: Log): Promise<void> {
     const { env, logs } = this.options
     try {
-      await copyLog(partition.log, future, env, () => this.#stopped || this.partition(partition.topic, partition.partition) !== partition)
+      await copyLog(
+        partition.log,
+        future,
+        env,
+        () => this.#stopped || this.partition(partition.topic, partition.partition) !== partition,
+      )
       if (this.#stopped || this.partition(partition.topic, partition.partition) !== partition) return
       // From here to the swap nothing is appended: what is in the old log is all there is, and the new one has it.
       partition.holdAppends()
@@ -283,7 +295,10 @@ export class ReplicaManager {
       partition.replaceLog(await logs.replaceWithFuture(partition.topic, partition.partition))
       const state = this.#image.topics.get(partition.topic)?.partitions[partition.partition]
       if (state !== undefined) this.options.assignDirectories(this.#assignment(partition, state))
-      env.log.log("info", "a replica has moved to another directory", { partition: partition.name, path: partition.log.path })
+      env.log.log("info", "a replica has moved to another directory", {
+        partition: partition.name,
+        path: partition.log.path,
+      })
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
       env.log.log("error", "a replica could not be moved", { partition: partition.name, error: error.message })
@@ -307,7 +322,8 @@ export class ReplicaManager {
   /** No change takes effect any more; waiters are told. The logs are closed by their manager. */
   async stop(): Promise<void> {
     this.#stopped = true
-    for (const partitions of this.#partitions.values()) for (const partition of partitions) partition?.stop(Errors.NOT_LEADER_OR_FOLLOWER)
+    for (const partitions of this.#partitions.values())
+      for (const partition of partitions) partition?.stop(Errors.NOT_LEADER_OR_FOLLOWER)
     await this.#work
     await Promise.all(this.#moving.values())
   }

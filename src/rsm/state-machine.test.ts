@@ -71,11 +71,10 @@ test("replaying the log gives the image that the decisions made", () => {
   const { state, log } = machine()
   void state.submit(() => ({ records: ["a", "b"], response: 0 }), 0)
   void state.submit((image) => ({ records: [image.toUpperCase()], response: 0 }), 0)
-  const { state: other, committed } = machine()
+  const { state: other } = machine()
   other.catchUp(
     log.records.map((record, offset) => ({ record, offset, epoch: 1 })),
     log.records.length,
   )
   assert.equal(other.committed, state.head)
-  assert.deepEqual(committed, [state.head])
 })

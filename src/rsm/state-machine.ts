@@ -69,12 +69,11 @@ export class StateMachine<Image, R> {
     this.#nextOffset = nextOffset
   }
 
-  /** Applies committed records read from the log at start. `onCommitted` runs once for all of them. */
+  /** Applies committed records read from the log at start, without announcing them: whoever reads a log at start has other things to do first. */
   catchUp(records: Iterable<{ record: R; offset: Offset; epoch: number }>, nextOffset: Offset): void {
     let image = this.#committed
     for (const { record, offset, epoch } of records) image = this.options.replay(image, record, offset, epoch)
     this.load(image, nextOffset)
-    this.options.onCommitted(image)
   }
 
   /**

@@ -20,6 +20,8 @@ interface Queued {
 type Packet = { readonly bytes: Buffer } | { readonly end: true }
 
 const regionPieceBytes = 65_536
+/** After `end` a peer has so long to close its side too. */
+const lingerNs = 1_000_000_000
 
 export class SimulatedConnection implements Connection {
   #peer: SimulatedConnection | undefined
@@ -187,6 +189,15 @@ export class SimulatedConnection implements Connection {
       this.#endSent = true
       this.#transmit({ end: true })
       this.#closeIfBothEnded()
+      if (this.#open) {
+        this.#later(
+          "linger",
+          () => {
+            if (this.#open) this.destroy()
+          },
+          lingerNs,
+        )
+      }
     }
   }
 

@@ -91,7 +91,7 @@ export class LogDirectory implements LogHome {
     shared: SharedByDirectories,
     identity: { clusterId: Uuid | undefined; nodeId: number },
   ): Promise<LogDirectory> {
-    await env.disk.makeDirectory(path)
+    await makeDurableDirectory(env, path)
     const lock = await env.disk.lock(`${path}/${lockFile}`)
     try {
       const properties = await readProperties(env, path, identity)
@@ -247,6 +247,19 @@ export class LogDirectory implements LogHome {
 
 export const isFuturePath = (path: string): boolean => path.endsWith("-future")
 
+/** A folder and its missing parents, all of them there after a power cut. */
+async function makeDurableDirectory(env: Env, path: string): Promise<void> {
+  const parentsOfNew: string[] = []
+  for (let at = path; at !== "" && (await env.disk.stat(at)) === undefined; ) {
+    const slash = at.lastIndexOf("/")
+    at = at.slice(0, Math.max(slash, 0))
+    parentsOfNew.unshift(slash < 0 ? "." : at === "" ? "/" : at)
+  }
+  if (parentsOfNew.length === 0) return
+  await env.disk.makeDirectory(path)
+  for (const parent of parentsOfNew) await env.disk.syncDirectory(parent)
+}
+
 async function readCheckpoint(env: Env, path: string, name: string): Promise<Map<string, OffsetCheckpoint>> {
   const bytes = await readSmallFile(env.disk, `${path}/${name}`)
   if (bytes === undefined) return new Map()
@@ -298,7 +311,7 @@ export function parseFolderName(name: string): (TopicPartition & { readonly kind
 }
 
 /** Kafka's name of a folder that is on its way out or in: at most 255 bytes, so long topic names are cut. */
-export function folderName(topic: string, partition: number, kind: "delete" | "future", id: Buffer): string {
+export function folderName(topic: string, partition: number, kind: "delete" | "future" | "stray", id: Buffer): string {
   const tail = `.${id.toString("hex")}-${kind}`
   const name = topicPartitionName(topic, partition)
   const room = 255 - tail.length

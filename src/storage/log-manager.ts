@@ -22,9 +22,6 @@ import type { Log } from "./log.js"
 import { folderName, LogDirectory, parseFolderName } from "./log-directory.js"
 import { openLog } from "./open-log.js"
 
-/** The folder of the metadata log belongs to raft, which opens it by itself. */
-const metadataTopic = "__cluster_metadata"
-
 export interface LogManagerOptions {
   /** Paths of the log directories, at least one. */
   readonly directories: readonly string[]
@@ -32,6 +29,8 @@ export interface LogManagerOptions {
   /** Undefined: that of the directories, or a new one. */
   readonly clusterId?: Uuid
   readonly configOf: (topic: string) => LogConfig
+  /** Topics whose logs somebody else opens: raft its metadata log. */
+  readonly foreignTopics?: ReadonlySet<string>
   readonly hotCacheBytes?: number
   readonly indexCacheBytes?: number
   readonly openFilesMax?: number
@@ -155,7 +154,7 @@ export class LogManager {
     const waiting: { name: string; partition: TopicPartition; future: boolean }[] = []
     for (const name of names) {
       const folder = parseFolderName(name)
-      if (folder === undefined || folder.topic === metadataTopic) continue
+      if (folder === undefined || this.options.foreignTopics?.has(folder.topic)) continue
       if (folder.kind === "delete") this.#removeFolderLater(directory, name, 0)
       else if (folder.kind === "log" || folder.kind === "future")
         waiting.push({ name, partition: folder, future: folder.kind === "future" })
@@ -192,16 +191,31 @@ export class LogManager {
       recoveryPoint: future ? 0 : (directory.recoveryPoints.get(key)?.offset ?? 0),
       highWatermark: directory.highWatermarks.get(key)?.offset ?? 0,
     })
-    this.#adopt(directory, log, future)
+    const other = (future ? this.#futures : this.#logs).get(key)
+    if (other === undefined) return this.#adopt(directory, log, future)
+    // A move between directories was cut short after the new copy got its name. The longer one has taken appends since; the other is kept aside.
+    const loser = log.logEndOffset > other.logEndOffset ? other : log
+    if (loser === other) {
+      this.directoryOf(other).logs.delete(other)
+      this.#logs.delete(key)
+      this.#futures.delete(key)
+      this.#adopt(directory, log, future)
+    }
+    await this.#setAside(loser, loser === log ? directory : this.directoryOf(other))
+    this.#home.delete(other === loser ? other : log)
+  }
+
+  async #setAside(log: Log, directory: LogDirectory): Promise<void> {
+    await log.abandon(`${log.name} is in another log directory too`)
+    const name = folderName(log.topic, log.partition, "stray", this.env.random.bytes(16))
+    this.env.log.log("warn", "a second copy of a log is set aside", { path: log.path, name })
+    await this.env.disk.rename(log.path, `${directory.path}/${name}`)
+    await this.env.disk.syncDirectory(directory.path)
   }
 
   #adopt(directory: LogDirectory, log: Log, future: boolean): void {
     const logs = future ? this.#futures : this.#logs
-    const other = logs.get(log.name)
-    invariant(
-      other === undefined,
-      `${log.name} is in two log directories, ${other?.path} and ${log.path}: remove the one that is not wanted`,
-    )
+    invariant(!logs.has(log.name), `${log.name} is there twice: the caller did not look`)
     logs.set(log.name, log)
     directory.logs.add(log)
     this.#home.set(log, directory)
@@ -253,8 +267,7 @@ export class LogManager {
    */
   async delete(log: Log): Promise<void> {
     const directory = this.directoryOf(log)
-    const logs = this.#logs.get(log.name) === log ? this.#logs : this.#futures
-    logs.delete(log.name)
+    for (const logs of [this.#logs, this.#futures]) if (logs.get(log.name) === log) logs.delete(log.name)
     await log.abandon(`${log.name} was deleted`)
     directory.logs.delete(log)
     this.#home.delete(log)
@@ -292,8 +305,7 @@ export class LogManager {
     const current = this.#logs.get(key)
     const directory = this.directoryOf(future)
     await future.flush()
-    // The old one goes first: two folders of one name in two directories are refused at the next start, none is found again as future.
-    if (current !== undefined) await this.delete(current)
+    // The new one gets the name before the old one loses it: a crash in between leaves two whole copies, never none.
     await future.paused(async () => {
       const path = `${directory.path}/${key}`
       await this.env.disk.rename(future.path, path)
@@ -302,6 +314,8 @@ export class LogManager {
     })
     this.#futures.delete(key)
     this.#logs.set(key, future)
+    await directory.checkpoint()
+    if (current !== undefined) await this.delete(current)
     return future
   }
 

@@ -38,7 +38,7 @@ import type { ProducerEntry, ProducerState } from "./producer-state.js"
 import { planRetention } from "./retention.js"
 import { persistIndexes, writeSnapshot } from "./segment-files.js"
 import { deletedSuffix, floorSegment, Segment, type SegmentMark, segmentName, segmentSuffixes } from "./segment.js"
-import { storageErrors } from "./storage-errors.js"
+import { Errors } from "../protocol/errors.js"
 import { TimeIndex } from "./time-index.js"
 import { findTimestamp, type TimestampedOffset } from "./timestamp-search.js"
 
@@ -326,15 +326,15 @@ export class Log implements HotBufferOwner {
       release?.()
       return { ok: false, error, message }
     }
-    if (this.#offlineReason !== undefined) return refuse(storageErrors.kafkaStorageError, this.#offlineReason)
+    if (this.#offlineReason !== undefined) return refuse(Errors.KAFKA_STORAGE_ERROR, this.#offlineReason)
     if (this.#closing || this.#appendsHeld > 0)
-      return refuse(storageErrors.kafkaStorageError, `${this.name} does not take appends now`)
-    if (this.#home.full) return refuse(storageErrors.kafkaStorageError, "the log directory is full")
+      return refuse(Errors.KAFKA_STORAGE_ERROR, `${this.name} does not take appends now`)
+    if (this.#home.full) return refuse(Errors.KAFKA_STORAGE_ERROR, "the log directory is full")
     if (bytes.length > this.#config.segmentBytes) {
       if (batchBytes(bytes) < bytes.length) return this.#appendOneByOne(bytes, options)
       if (origin !== "replication")
         return refuse(
-          storageErrors.recordListTooLarge,
+          Errors.RECORD_LIST_TOO_LARGE,
           `${bytes.length} bytes do not fit into a segment of ${this.#config.segmentBytes}`,
         )
     }
@@ -348,7 +348,7 @@ export class Log implements HotBufferOwner {
         setBatchLeaderEpoch(bytes, at, options.leaderEpoch)
       } else if (batchBaseOffset(bytes, at) < nextOffset)
         return refuse(
-          storageErrors.offsetOutOfRange,
+          Errors.OFFSET_OUT_OF_RANGE,
           `${this.name} ends at ${nextOffset}, a replicated batch starts at ${batchBaseOffset(bytes, at)}`,
         )
       const problem = headerProblem(bytes, at, bytes.length - at, nextOffset, false)
@@ -655,7 +655,7 @@ export class Log implements HotBufferOwner {
     if (offset < this.#logStartOffset || offset > this.#logEndOffset)
       return {
         ok: false,
-        error: storageErrors.offsetOutOfRange,
+        error: Errors.OFFSET_OUT_OF_RANGE,
         message: `offset ${offset} is outside [${this.#logStartOffset}, ${this.#logEndOffset}] of ${this.name}`,
       }
     const limit = Math.min(options.maxOffset ?? this.#logEndOffset, this.#logEndOffset)
@@ -726,7 +726,7 @@ export class Log implements HotBufferOwner {
       const slot = floorSegment(this.#segments, wanted)
       const segment = this.#segments[slot]
       if (segment === undefined || offset < this.#logStartOffset)
-        return { ok: false, error: storageErrors.offsetOutOfRange, message: `offset ${offset} was deleted meanwhile` }
+        return { ok: false, error: Errors.OFFSET_OUT_OF_RANGE, message: `offset ${offset} was deleted meanwhile` }
       let pooled: PooledFile | undefined
       try {
         pooled = await this.#home.files.acquire(segment, () => this.#open(segment))
@@ -841,7 +841,7 @@ export class Log implements HotBufferOwner {
   #corrupt(segment: Segment, position: number, problem: string): ReadResult {
     const message = `${this.name}: segment ${segmentName(segment.baseOffset)} is damaged at byte ${position}: ${problem}`
     this.#home.env.log.log("error", message)
-    return { ok: false, error: storageErrors.corruptMessage, message }
+    return { ok: false, error: Errors.CORRUPT_MESSAGE, message }
   }
 
   /** Indexes of a segment from memory, else from their files if these can be believed, else from the log itself. */
@@ -1408,7 +1408,7 @@ export const readScanBytes = 4096 + 512
 /** Largest index file that is believed: Kafka's bound on `segment.index.bytes` is an int, its default 10 MiB. */
 const indexFileBytesMax = 256 * 1024 * 1024
 
-const storageError = (message: string): ReadResult => ({ ok: false, error: storageErrors.kafkaStorageError, message })
+const storageError = (message: string): ReadResult => ({ ok: false, error: Errors.KAFKA_STORAGE_ERROR, message })
 
 function emptyRead(offset: number): ReadResult {
   return { ok: true, payloads: [], bytes: 0, nextOffset: offset, fromMemory: true, release: nothing }

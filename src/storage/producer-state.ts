@@ -24,7 +24,7 @@ import {
   isControlBatch,
   isTransactionalBatch,
 } from "../protocol/batch-header.js"
-import { storageErrors } from "./storage-errors.js"
+import { Errors } from "../protocol/errors.js"
 
 /** Batches remembered per producer: as many as a client may have in flight with idempotence. */
 export const rememberedBatchesMax = 5
@@ -99,14 +99,14 @@ export class ProducerState {
     if (epoch < entry.producerEpoch)
       return {
         kind: "error",
-        error: storageErrors.invalidProducerEpoch,
+        error: Errors.INVALID_PRODUCER_EPOCH,
         message: `Epoch of producer ${producerId} is ${epoch}, smaller than the last seen epoch ${entry.producerEpoch}`,
       }
     if (epoch > entry.producerEpoch) {
       if (first === 0 || entry.producerEpoch < 0) return fineToAppend
       return {
         kind: "error",
-        error: storageErrors.outOfOrderSequenceNumber,
+        error: Errors.OUT_OF_ORDER_SEQUENCE_NUMBER,
         message: `Invalid sequence number for new epoch of producer ${producerId}: ${epoch} (request epoch), ${first} (sequence number), ${entry.producerEpoch} (current producer epoch)`,
       }
     }
@@ -123,7 +123,7 @@ export class ProducerState {
     if (follows(first, lastSequence)) return fineToAppend
     return {
       kind: "error",
-      error: storageErrors.outOfOrderSequenceNumber,
+      error: Errors.OUT_OF_ORDER_SEQUENCE_NUMBER,
       message: `Out of order sequence number for producer ${producerId}: ${first} (incoming seq. number), ${lastSequence} (current end sequence number)`,
     }
   }

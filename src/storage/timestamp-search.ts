@@ -4,22 +4,17 @@
  * Owns the only decoding of records in the log: the one batch that holds the answer. Compressed batches are unpacked within
  * a bound.
  */
-import { MalformedError, Reader } from "../base/reader.js"
+import { MalformedError } from "../base/reader.js"
 import type { File } from "../env/env.js"
 import {
   attributeBits,
   batchAttributes,
   batchBaseOffset,
-  batchBaseTimestamp,
-  batchCompression,
-  batchHeaderBytes,
   batchLastOffset,
   batchLeaderEpoch,
   batchMaxTimestamp,
-  batchRecordCount,
-  compressionTypes,
 } from "../protocol/batch-header.js"
-import { decompress } from "../protocol/compression/compression.js"
+import { recordsOf } from "../protocol/record-batch.js"
 import { scanBatches } from "./batch-scan.js"
 
 export interface TimestampedOffset {
@@ -78,20 +73,8 @@ export function firstRecordAtLeast(
       ? { timestamp: appendTime, offset: Math.max(baseOffset, fromOffset), leaderEpoch }
       : undefined
   }
-  const type = compressionTypes[batchCompression(batch)]
-  if (type === undefined) throw new MalformedError(`compression type ${batchCompression(batch)}`)
-  const records = decompress(type, batch.subarray(batchHeaderBytes), { maxBytes: searchedBatchBytesMax })
-  if (!Buffer.isBuffer(records)) throw records
-  const reader = new Reader(records)
-  const baseTimestamp = batchBaseTimestamp(batch)
-  for (let index = batchRecordCount(batch); index > 0; index--) {
-    const bytes = reader.varint()
-    const recordEnd = reader.position + bytes
-    reader.int8()
-    const recordTimestamp = baseTimestamp + reader.varlong()
-    const offset = baseOffset + reader.varint()
-    if (recordTimestamp >= timestamp && offset >= fromOffset) return { timestamp: recordTimestamp, offset, leaderEpoch }
-    reader.take(recordEnd - reader.position)
-  }
+  for (const record of recordsOf(batch, 0, searchedBatchBytesMax))
+    if (record.timestamp >= timestamp && record.offset >= fromOffset)
+      return { timestamp: record.timestamp, offset: record.offset, leaderEpoch }
   return undefined
 }

@@ -20,7 +20,7 @@ interface Wanted {
 export const deleteTopicsHandler = handler(deleteTopics, async (services, request, { version }) => {
   const named: { name: string | null; topicId: Uuid }[] =
     version >= 6 ? request.topics : request.topicNames.map((name) => ({ name, topicId: zeroUuid }))
-  const enabled = services.config.boolean("delete.topic.enable")
+  const enabled = services.limits.deleteTopicEnable
   const image = services.image()
   const wanted = named.map(({ name, topicId }): Wanted => {
     if (!enabled) {

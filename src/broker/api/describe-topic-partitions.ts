@@ -20,10 +20,7 @@ export const describeTopicPartitionsHandler = handler(describeTopicPartitions, (
   const all = request.topics.length === 0
   const { cursor } = request
   const names = [...new Set(all ? image.topics.keys() : request.topics.map(({ name }) => name))].sort()
-  const limit = Math.max(
-    1,
-    Math.min(request.responsePartitionLimit, services.config.number("max.request.partition.size.limit")),
-  )
+  const limit = Math.max(1, Math.min(request.responsePartitionLimit, services.limits.describedPartitionsMax))
   const topics: Answer["topics"][number][] = []
   let nextCursor: Answer["nextCursor"] = null
   let left = limit

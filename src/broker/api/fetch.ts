@@ -71,7 +71,7 @@ class FetchRound implements AdvanceListener {
     private readonly session: FetchContext,
   ) {
     this.#isolation = request.isolationLevel === 1 ? "read_committed" : "read_uncommitted"
-    this.#maxBytes = Math.min(request.maxBytes, services.config.number("fetch.max.bytes"))
+    this.#maxBytes = Math.min(request.maxBytes, services.limits.fetchBytesMax)
     this.#targets = session.partitions.map((each) => this.#target(each))
   }
 
@@ -207,6 +207,7 @@ class FetchRound implements AdvanceListener {
       const read = this.#reads[index]!
       const answer = this.#partitionAnswer(request.partition, read)
       if (
+        this.context.version >= 12 &&
         partition !== undefined &&
         (read.errorCode === Errors.NOT_LEADER_OR_FOLLOWER || read.errorCode === Errors.FENCED_LEADER_EPOCH)
       ) {
@@ -217,7 +218,8 @@ class FetchRound implements AdvanceListener {
         })
       } else last.partitions.push(answer)
     })
-    return { errorCode: Errors.NONE, sessionId, responses, nodeEndpoints: this.#endpoints(leaders) }
+    const nodeEndpoints = this.context.version >= 16 ? this.#endpoints(leaders) : []
+    return { errorCode: Errors.NONE, sessionId, responses, nodeEndpoints }
   }
 
   #partitionAnswer(partitionIndex: number, read: PartitionRead): PartitionAnswer {

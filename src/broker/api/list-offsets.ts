@@ -6,12 +6,11 @@
  * Versions: v2+ isolation, v4+ leader epochs, v7+ -3 (KIP-734), v8+ -4 (KIP-405), v9+ -5 (KIP-1005), v11+ -6 (KIP-1023: the log start, for nothing has been uploaded).
  */
 import { Errors, type ErrorCode } from "../../protocol/errors.js"
-import type { ResponseInputOf } from "../../protocol/message.js"
 import { listOffsets } from "../../protocol/messages/list-offsets.js"
 import type { Partition } from "../../replication/partition.js"
 import { handler, type Services } from "../services.js"
 
-type Answer = ResponseInputOf<typeof listOffsets>["topics"][number]["partitions"][number]
+type Answer = { partitionIndex: number; errorCode: ErrorCode; timestamp: number; offset: number; leaderEpoch: number }
 
 const latest = -1
 const earliest = -2
@@ -39,7 +38,7 @@ export const listOffsetsHandler = handler(listOffsets, async (services, request,
       seen.add(key)
     }
   }
-  const topics: ResponseInputOf<typeof listOffsets>["topics"][number][] = []
+  const topics: { name: string; partitions: Answer[] }[] = []
   for (const { name, partitions } of request.topics) {
     const answers: Answer[] = []
     for (const { partitionIndex, currentLeaderEpoch, timestamp } of partitions) {
@@ -57,6 +56,8 @@ export const listOffsetsHandler = handler(listOffsets, async (services, request,
     }
     topics.push({ name, partitions: answers })
   }
+  // Version 4 is the first that can say in which epoch.
+  if (version < 4) for (const { partitions } of topics) for (const answer of partitions) answer.leaderEpoch = -1
   return { topics }
 })
 

@@ -26,7 +26,11 @@ export const metadataHandler = handler(metadata, (services, request, { version, 
           const byId = name === null || (version >= 10 && topicId !== zeroUuid)
           const topic = byId ? topicById(image, topicId) : image.topics.get(name)
           if (topic !== undefined) return describe(services, image, topic, listenerName)
-          if (byId) return missing(Errors.UNKNOWN_TOPIC_ID, null, topicId)
+          // Before version 12 a topic is asked for by name only, and its answer cannot be without one.
+          if (byId)
+            return version < 12
+              ? missing(Errors.INVALID_REQUEST, name ?? "", topicId)
+              : missing(Errors.UNKNOWN_TOPIC_ID, null, topicId)
           return missing(failures.get(name) ?? unknownTopic(name), name, zeroUuid)
         })
     if (request.includeTopicAuthorizedOperations) {
@@ -48,8 +52,7 @@ export const metadataHandler = handler(metadata, (services, request, { version, 
       errorCode: Errors.NONE,
     }
   }
-  if (all || !request.allowAutoTopicCreation || !services.config.boolean("auto.create.topics.enable"))
-    return answer(new Map())
+  if (all || !request.allowAutoTopicCreation || !services.limits.autoCreateTopicsEnable) return answer(new Map())
   const image = services.image()
   const wanted = new Set(
     request.topics!.flatMap(({ name }) =>

@@ -124,7 +124,9 @@ function append(
   })
   if (!result.ok) {
     const answer = failed(index, { errorCode: result.error as ErrorCode, errorMessage: result.message })
-    return result.error === Errors.NOT_LEADER_OR_FOLLOWER ? withLeader(answer, partition) : answer
+    return result.error === Errors.NOT_LEADER_OR_FOLLOWER && context.version >= 10
+      ? withLeader(answer, partition)
+      : answer
   }
   const answer: PartitionAnswer = {
     index,

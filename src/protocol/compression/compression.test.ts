@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
+import { createRequire } from "node:module"
 import { join } from "node:path"
 import { before, test } from "node:test"
 import { gzipSync } from "node:zlib"
@@ -195,5 +196,32 @@ test("a zstd frame of stored blocks is a frame every decoder reads", () => {
     const bytes = Buffer.alloc(length, 7)
     const out = decompress("zstd", storeZstd(bytes), { maxBytes })
     assert.ok(Buffer.isBuffer(out) && out.equals(bytes), `${length} ${String(out)}`)
+  }
+})
+
+interface ZstdOracle {
+  compress(bytes: Buffer, level?: number): Promise<Buffer>
+  decompress(bytes: Buffer): Promise<Buffer>
+}
+
+/** libzstd behind another binding; absent where it has no build for the platform. */
+function loadOracle(): ZstdOracle | undefined {
+  try {
+    return createRequire(import.meta.url)("@mongodb-js/zstd") as ZstdOracle
+  } catch {
+    return undefined
+  }
+}
+
+const oracle = loadOracle()
+
+test("zstd agrees with a native libzstd in both directions", {
+  skip: oracle === undefined && "no native libzstd",
+}, async () => {
+  const bytes = Buffer.concat(Array<Buffer>(20).fill(inputs.text1500!))
+  for (const level of [1, 3, 9, 19]) {
+    const theirs = decompress("zstd", await oracle!.compress(bytes, level), { maxBytes: bytes.length })
+    assert.ok(Buffer.isBuffer(theirs) && theirs.equals(bytes), String(theirs))
+    assert.ok((await oracle!.decompress(compress("zstd", bytes, level))).equals(bytes))
   }
 })

@@ -1,0 +1,129 @@
+/**
+ * Settings as they are in force: static, dynamic and per topic, read from the committed metadata.
+ *
+ * Owns the joining of the layers for this broker, and the rules that a change of them must meet. Tables, grammar and precedence are in `config/`.
+ */
+import type { BrokerId } from "../base/ids.js"
+import { type BrokerLayers, brokerConfigText, type ConfigValues } from "../config/config-layers.js"
+import type { ConfigEntry } from "../config/config-entry.js"
+import { configEntry, type ConfigScope } from "../config/config-tables.js"
+import {
+  type DescribedConfig,
+  describeBroker,
+  describeClientMetrics,
+  describeClusterDefault,
+  describeGroup,
+  describeTopic,
+} from "../config/describe.js"
+import { type LogConfig, logConfigOf } from "../config/log-config.js"
+import { parseConfig } from "../config/parse.js"
+import type { ConfigRules } from "../controller/configs.js"
+import { configOverrides, type MetadataImage, resourceTypes } from "../metadata/image.js"
+import { Errors, type ErrorCode } from "../protocol/errors.js"
+
+export class ConfigView {
+  constructor(
+    private readonly nodeId: BrokerId,
+    private readonly staticValues: ConfigValues,
+    private readonly image: () => MetadataImage,
+  ) {}
+
+  #layers(): BrokerLayers {
+    const image = this.image()
+    return {
+      dynamicBroker: configOverrides(image, resourceTypes.broker, String(this.nodeId)),
+      dynamicDefaultBroker: configOverrides(image, resourceTypes.broker, ""),
+      static: this.staticValues,
+    }
+  }
+
+  logConfig(topic: string): LogConfig {
+    return logConfigOf(this.#layers(), configOverrides(this.image(), resourceTypes.topic, topic))
+  }
+
+  brokerNumber(name: string): number {
+    return Number(brokerConfigText(this.#layers(), name))
+  }
+
+  /** The settings of a resource; `topicOverrides` stand in for those of a topic that is only being created. */
+  describe(
+    resourceType: number,
+    resourceName: string,
+    options: { topicOverrides?: ConfigValues } = {},
+  ): DescribedConfig[] {
+    const layers = this.#layers()
+    const overrides = options.topicOverrides ?? configOverrides(this.image(), resourceType, resourceName)
+    switch (resourceType) {
+      case resourceTypes.topic:
+        return describeTopic(layers, overrides)
+      case resourceTypes.broker:
+        return resourceName === "" ? describeClusterDefault(layers) : describeBroker(layers)
+      case resourceTypes.group:
+        return describeGroup(layers, overrides)
+      case resourceTypes.clientMetrics:
+        return describeClientMetrics(overrides)
+      default:
+        return []
+    }
+  }
+
+  /** Why the settings of a resource cannot be told here; undefined if they can. */
+  resourceProblem(
+    resourceType: number,
+    resourceName: string,
+  ): { errorCode: ErrorCode; errorMessage: string | null } | undefined {
+    if (resourceType === resourceTypes.topic) {
+      return this.image().topics.has(resourceName)
+        ? undefined
+        : { errorCode: Errors.UNKNOWN_TOPIC_OR_PARTITION, errorMessage: null }
+    }
+    if (resourceType === resourceTypes.broker || resourceType === resourceTypes.brokerLogger) {
+      if ((resourceType === resourceTypes.broker && resourceName === "") || resourceName === String(this.nodeId))
+        return undefined
+      const errorMessage = /^\d+$/.test(resourceName)
+        ? `Unexpected broker id, expected ${this.nodeId} or empty string, but received ${resourceName}`
+        : `Broker id must be an integer, but it is: ${resourceName}`
+      return { errorCode: Errors.INVALID_REQUEST, errorMessage }
+    }
+    if (resourceType === resourceTypes.group || resourceType === resourceTypes.clientMetrics) {
+      return resourceName === ""
+        ? { errorCode: Errors.INVALID_REQUEST, errorMessage: "The name of the resource must not be empty." }
+        : undefined
+    }
+    return { errorCode: Errors.INVALID_REQUEST, errorMessage: `Unsupported resource type: ${resourceType}` }
+  }
+
+  readonly rules: ConfigRules = {
+    problem: (resourceType, name, value) => configProblem(resourceType, name, value),
+    isList: (resourceType, name) => entryOf(resourceType, name)?.type === "list",
+    inherited: (resourceType, name) =>
+      this.describe(resourceType, resourceType === resourceTypes.broker ? String(this.nodeId) : " ").find(
+        (entry) => entry.name === name,
+      )?.value ?? "",
+  }
+}
+
+const scopes: Readonly<Record<number, ConfigScope>> = {
+  [resourceTypes.topic]: "topic",
+  [resourceTypes.broker]: "broker",
+  [resourceTypes.group]: "group",
+  [resourceTypes.clientMetrics]: "client-metrics",
+}
+
+function entryOf(resourceType: number, name: string): ConfigEntry | undefined {
+  const scope = scopes[resourceType]
+  return scope === undefined ? undefined : configEntry(scope, name)
+}
+
+/** What is wrong with setting this value now; undefined if nothing is. */
+export function configProblem(resourceType: number, name: string, value: string): string | undefined {
+  const entry = entryOf(resourceType, name)
+  if (entry === undefined) {
+    return resourceType === resourceTypes.topic ? `Unknown topic config name: ${name}` : `Unknown config name: ${name}`
+  }
+  if (resourceType === resourceTypes.broker && (entry.updateMode ?? "read-only") === "read-only") {
+    return `Cannot update these configs dynamically: [${name}]`
+  }
+  const parsed = parseConfig(entry, value)
+  return parsed.ok ? undefined : parsed.message
+}

@@ -1,0 +1,27 @@
+/** The real world as an `Env`. Composition only. */
+import type { Env } from "../env.js"
+import { nodeClock } from "./clock.js"
+import { NodeDisk } from "./disk.js"
+import { createLogger, type LoggerOptions } from "./logger.js"
+import { loadNative } from "./native.js"
+import { NodeNetwork } from "./network.js"
+import { nodeRandom } from "./random.js"
+import { NodeTimers } from "./timers.js"
+
+export interface NodeEnvOptions extends LoggerOptions {
+  /** False: as if the foreign-function package were not installed. */
+  native?: boolean
+}
+
+export function createNodeEnv(options: NodeEnvOptions = {}): Env {
+  const native = options.native === false ? undefined : loadNative()
+  const log = createLogger(options)
+  return {
+    clock: nodeClock,
+    timers: new NodeTimers(),
+    disk: new NodeDisk(native),
+    network: new NodeNetwork(native, log),
+    random: nodeRandom,
+    log,
+  }
+}
