@@ -97,6 +97,10 @@ export class Partition implements LogListener {
     this.#appendsHeld = true
   }
 
+  get areAppendsHeld(): boolean {
+    return this.#appendsHeld
+  }
+
   resumeAppends(): void {
     this.#appendsHeld = false
   }

@@ -10,24 +10,31 @@ import type { Log } from "../storage/log.js"
 /** Read and appended at a time; one such piece is in memory. */
 export const copyBytesMax = 1024 * 1024
 
-/** Resolves when `target` ends where `source` does, or when `isStopped` says so. Rejects with the `DiskError` of whichever disk failed. */
-export async function copyLog(source: Log, target: Log, env: Env, isStopped: () => boolean): Promise<void> {
+/**
+ * Resolves with true when `target` ends where the file of `source` does; with false when it cannot get there, or `isStopped` says so. Rejects with the
+ * `DiskError` of whichever disk failed.
+ */
+export async function copyLog(source: Log, target: Log, env: Env, isStopped: () => boolean): Promise<boolean> {
   if (target.logEndOffset < source.logStartOffset) await target.truncateFullyAndStartAt(source.logStartOffset)
-  while (target.logEndOffset < source.logEndOffset && !isStopped()) {
-    const offset = Math.max(target.logEndOffset, source.logStartOffset)
+  for (;;) {
     await source.written()
-    const read = await source.read(offset, { maxBytes: copyBytesMax })
+    if (isStopped()) return false
+    // Only what is in the file: appends behind it may still be taken back for want of room.
+    const endOffset = source.writtenOffset
+    if (target.logEndOffset >= endOffset) return target.logEndOffset === endOffset
+    const offset = Math.max(target.logEndOffset, source.logStartOffset)
+    const read = await source.read(offset, { maxBytes: copyBytesMax, maxOffset: endOffset })
     if (!read.ok) {
       env.log.log("error", "a copy between directories stopped", { log: source.name, reason: read.message })
-      return
+      return false
     }
     const bytes = await inMemory(read.payloads, read.bytes)
     read.release()
-    if (bytes.length === 0) return
+    if (bytes.length === 0) return false
     const appended = target.append(bytes, { origin: "replication", leaderEpoch: -1, nowMs: env.clock.wallMs() })
     if (!appended.ok) {
       env.log.log("error", "a copy between directories stopped", { log: target.name, reason: appended.message })
-      return
+      return false
     }
     // One piece at a time, so that a fast source does not pile up in memory.
     await target.written()

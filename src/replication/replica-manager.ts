@@ -118,7 +118,8 @@ export class ReplicaManager {
     return partitions.flatMap((partition) => {
       if (partition === undefined) return []
       partition.stop(Errors.UNKNOWN_TOPIC_OR_PARTITION)
-      return [partition.log]
+      const future = this.options.logs.getFuture(name, partition.partition)
+      return future === undefined ? [partition.log] : [partition.log, future]
     })
   }
 
@@ -170,6 +171,7 @@ export class ReplicaManager {
         config: configOf(topic.name),
         ...wantedDirectory(state, nodeId),
       })
+      await this.#reconcileFuture(log)
       const current = this.#image.topics.get(topic.name)
       const hosted = this.#partitions.get(topic.name)
       if (current?.topicId !== topic.topicId || hosted === undefined) return
@@ -182,6 +184,14 @@ export class ReplicaManager {
         error: error.message,
       })
     }
+  }
+
+  /** A copy from before a crash may hold what the log itself lost, or belong to an earlier topic: neither may ever be served. */
+  async #reconcileFuture(log: Log): Promise<void> {
+    const future = this.options.logs.getFuture(log.topic, log.partition)
+    if (future === undefined || future.offlineReason !== undefined) return
+    if (future.topicId !== log.topicId) await this.#deleteLog(future)
+    else if (log.offlineReason === undefined) await future.truncateTo(log.logEndOffset)
   }
 
   async #deleteLog(log: Log): Promise<void> {
@@ -214,9 +224,20 @@ export class ReplicaManager {
     return [{ topicId: partition.topicId, partition: partition.partition, directories }]
   }
 
-  /** When it resolves, log start offsets as they are now are on the medium. */
-  async checkpointLogStartOffsets(): Promise<void> {
-    await this.options.logs.checkpoint()
+  /** When it resolves, the start offsets of these logs as they are now are on the medium; but not of those it returns. */
+  async checkpointLogStartOffsets(logs: ReadonlySet<Log>): Promise<ReadonlySet<Log>> {
+    const failed = new Set<Log>()
+    const directories = new Set([...logs].map((log) => this.options.logs.directoryOf(log)))
+    await inParallel([...directories], async (directory) => {
+      try {
+        await directory.checkpoint()
+        if (directory.failureReason === undefined) return
+      } catch (error) {
+        directory.reportFailure(error)
+      }
+      for (const log of logs) if (directory.logs.has(log)) failed.add(log)
+    })
+    return failed
   }
 
   async describeDirectories(wanted: (topic: string, partition: number) => boolean): Promise<DescribedDirectory[]> {
@@ -278,18 +299,15 @@ export class ReplicaManager {
   async #move(partition: Partition, future: Log): Promise<void> {
     const { env, logs } = this.options
     try {
-      await copyLog(
-        partition.log,
-        future,
-        env,
-        () => this.#stopped || this.partition(partition.topic, partition.partition) !== partition,
-      )
-      if (this.#stopped || this.partition(partition.topic, partition.partition) !== partition) return
+      const isStopped = () => this.#stopped || this.partition(partition.topic, partition.partition) !== partition
+      // A copy that cannot be finished takes nobody's place; the next start tries again.
+      if (!(await copyLog(partition.log, future, env, isStopped))) return
       // From here to the swap nothing is appended: what is in the old log is all there is, and the new one has it.
       partition.holdAppends()
       await partition.log.flush()
-      await copyLog(partition.log, future, env, () => this.#stopped)
-      if (this.#stopped) return
+      if (!(await copyLog(partition.log, future, env, isStopped)) || isStopped()) return
+      // The old copy goes when the new one has its name: by then everything must be on the medium here too.
+      if (!(await future.flush()) || isStopped()) return
       future.updateHighWatermark(partition.highWatermark)
       future.maybeIncrementLogStartOffset(partition.logStartOffset)
       partition.replaceLog(await logs.replaceWithFuture(partition.topic, partition.partition))

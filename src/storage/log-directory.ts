@@ -60,6 +60,7 @@ export class LogDirectory implements LogHome {
   /** The run of `checkpoint` that has not begun, shared by all who ask meanwhile. */
   #nextCheckpoint: Promise<void> | undefined
   #lastCheckpoint: Promise<void> = Promise.resolve()
+  #lastHighWatermarks: Promise<void> = Promise.resolve()
   /** What the last written files say, to spare writing the same again. */
   readonly #writtenFiles = new Map<string, string>()
 
@@ -197,7 +198,10 @@ export class LogDirectory implements LogHome {
 
   /** High watermarks are hints for the time after a start; they are written more often and on their own. */
   checkpointHighWatermarks(): Promise<void> {
-    return this.#writeCheckpoint(highWatermarkFile, (log) => log.highWatermark)
+    // One after the other: two at once would write into, and rename away, the same temporary file.
+    const write = () => this.#writeCheckpoint(highWatermarkFile, (log) => log.highWatermark)
+    this.#lastHighWatermarks = this.#lastHighWatermarks.then(write, write)
+    return this.#lastHighWatermarks
   }
 
   async #writeCheckpoint(name: string, offset: (log: Log) => number): Promise<void> {

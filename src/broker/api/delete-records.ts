@@ -2,10 +2,11 @@
  * DeleteRecords: moves a partition's log start offset up.
  *
  * Behaviour: -1 means the high watermark. Refused for topics whose cleanup policy does not delete (POLICY_VIOLATION) and beyond the high watermark
- * (OFFSET_OUT_OF_RANGE). Answered when the new start is on the medium, so that no restart brings the records back. Versions: alike.
+ * (OFFSET_OUT_OF_RANGE). Answered when the new start is on the medium, so that no restart brings the records back; KAFKA_STORAGE_ERROR where it could not be written. Versions: alike.
  */
 import { Errors, type ErrorCode } from "../../protocol/errors.js"
 import { deleteRecords } from "../../protocol/messages/delete-records.js"
+import type { Log } from "../../storage/log.js"
 import { isInternalTopic } from "../internal-topics.js"
 import { handler, type Services } from "../services.js"
 
@@ -16,12 +17,21 @@ export const deleteRecordsHandler = handler(deleteRecords, async (services, requ
     name,
     partitions: partitions.map(({ partitionIndex, offset }) => ({
       partitionIndex,
-      ...moveStart(services, name, partitionIndex, offset),
+      moved: moveStart(services, name, partitionIndex, offset),
     })),
   }))
-  if (topics.some(({ partitions }) => partitions.some(({ errorCode }) => errorCode === Errors.NONE)))
-    await services.replicas.checkpointLogStartOffsets()
-  return { topics }
+  const moved = new Set(topics.flatMap(({ partitions }) => partitions.flatMap((each) => each.moved.log ?? [])))
+  const notDurable = await services.replicas.checkpointLogStartOffsets(moved)
+  return {
+    topics: topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex, moved: { log, lowWatermark, errorCode } }) =>
+        log !== undefined && notDurable.has(log)
+          ? { partitionIndex, lowWatermark: -1, errorCode: Errors.KAFKA_STORAGE_ERROR }
+          : { partitionIndex, lowWatermark, errorCode },
+      ),
+    })),
+  }
 })
 
 function moveStart(
@@ -29,7 +39,7 @@ function moveStart(
   name: string,
   index: number,
   offset: number,
-): { lowWatermark: number; errorCode: ErrorCode } {
+): { log?: Log; lowWatermark: number; errorCode: ErrorCode } {
   const failed = (errorCode: ErrorCode) => ({ lowWatermark: -1, errorCode })
   const topic = services.image().topics.get(name)
   if (topic === undefined) return failed(Errors.UNKNOWN_TOPIC_OR_PARTITION)
@@ -38,8 +48,10 @@ function moveStart(
   if (partition === undefined) return failed(services.replicas.absenceOf(topic, index).errorCode)
   const refused = partition.checkLeader(-1)
   if (refused !== Errors.NONE) return failed(refused)
+  // Between its last look at the old copy and the new one's name, a move would not notice.
+  if (partition.areAppendsHeld) return failed(Errors.NOT_LEADER_OR_FOLLOWER)
   if (!partition.log.config.cleanupPolicy.delete) return failed(Errors.POLICY_VIOLATION)
   const wanted = offset === highWatermark ? partition.highWatermark : offset
   if (wanted < 0 || !partition.log.maybeIncrementLogStartOffset(wanted)) return failed(Errors.OFFSET_OUT_OF_RANGE)
-  return { lowWatermark: partition.logStartOffset, errorCode: Errors.NONE }
+  return { log: partition.log, lowWatermark: partition.logStartOffset, errorCode: Errors.NONE }
 }
