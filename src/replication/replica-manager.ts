@@ -83,7 +83,7 @@ export class ReplicaManager {
     const before = this.#image
     this.#image = image
     const missing: { topic: TopicImage; index: number }[] = []
-    const doomed: Log[] = []
+    const doomed: Partition[] = []
     for (const name of image.topics.changedKeys(before.topics)) {
       const topic = image.topics.get(name)
       const old = before.topics.get(name)
@@ -93,7 +93,7 @@ export class ReplicaManager {
     this.#applyConfigs(image, before)
     if (missing.length > 0 || doomed.length > 0) {
       this.#enqueue(async () => {
-        await inParallel(doomed, (log) => this.#deleteLog(log))
+        await inParallel(doomed, (partition) => this.#deletePartition(partition))
         await inParallel(missing, ({ topic, index }) => this.#host(topic, index))
         this.#reportDirectories(missing)
       })
@@ -112,15 +112,23 @@ export class ReplicaManager {
     })
   }
 
-  #stopTopic(name: string): Log[] {
+  #stopTopic(name: string): Partition[] {
     const partitions = this.#partitions.get(name) ?? []
     this.#partitions.delete(name)
     return partitions.flatMap((partition) => {
       if (partition === undefined) return []
       partition.stop(Errors.UNKNOWN_TOPIC_OR_PARTITION)
-      const future = this.options.logs.getFuture(name, partition.partition)
-      return future === undefined ? [partition.log] : [partition.log, future]
+      return [partition]
     })
+  }
+
+  /** The log and a copy of it that is being made: what is left of a move would be taken for the next topic's of that name. */
+  async #deletePartition({ name, topic, topicId, partition }: Partition): Promise<void> {
+    const { logs } = this.options
+    // It has seen that the partition is gone, or is past the point of stopping, and then the log is another one.
+    await this.#moving.get(name)
+    for (const log of [logs.get(topic, partition), logs.getFuture(topic, partition)])
+      if (log !== undefined && (log.topicId === topicId || log.topicId === zeroUuid)) await this.#deleteLog(log)
   }
 
   /** Tells the partitions that are here, and returns those that should be and are not. */

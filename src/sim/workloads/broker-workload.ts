@@ -245,7 +245,8 @@ class BrokerRun {
     )
     const finished = await Promise.race([producing.then(() => true), world.sleep(finishesWithinMs).then(() => false)])
     model.history.verify()
-    if (!finished) throw new ViolationError(`liveness: producers or the administrator wait for answers after ${finishesWithinMs} ms`)
+    if (!finished)
+      throw new ViolationError(`liveness: producers or the administrator wait for answers after ${finishesWithinMs} ms`)
     await this.#audit()
     model.history.verify()
     model.isOver = true
