@@ -6,9 +6,11 @@
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { prepareCompression } from "../protocol/compression/compression.js"
+import { mutants } from "../sim/mutants.js"
 import { brokerWorkload } from "../sim/workloads/broker-workload.js"
 import { logWorkload } from "../sim/workloads/log-workload.js"
 import { runSeed, type SeedResult, type Workload } from "../sim/workloads/workload.js"
+import { describeMutant, runMutant } from "./simulate-mutants.js"
 
 const workloads: readonly Workload[] = [logWorkload, brokerWorkload]
 const logLinesShown = 40
@@ -21,6 +23,8 @@ const usage = `usage: npm run simulate -- [options]
   --from N          first seed of --seconds (default 1)
   --double N        runs N seeds twice and compares their traces
   --workload NAME   one of: ${workloads.map(({ name }) => name).join(", ")} (default: all, in turn)
+  --mutants         proves that deliberate faults are found, each within --seconds (default 120)
+  --mutant WORDS    only those whose name holds the words
   --failures N      stops after N failed seeds (default ${failuresMaxDefault})
   --trace FILE      with --seed: writes every event to a file
 `
@@ -73,6 +77,19 @@ function fail(message: string): never {
   process.exit(2)
 }
 
+function proveMutants(words: string, seconds: number): void {
+  const chosen = mutants.filter(({ name }) => name.includes(words))
+  if (chosen.length === 0) fail(`no mutant ${words}`)
+  let missed = 0
+  for (const mutant of chosen) {
+    const result = runMutant(mutant, seconds)
+    if (!result.found) missed += 1
+    say(describeMutant(result))
+  }
+  say(`${chosen.length - missed} of ${chosen.length} mutants found`)
+  if (missed > 0) process.exitCode = 1
+}
+
 async function main(): Promise<void> {
   let values: Record<string, string | boolean | undefined>
   try {
@@ -86,6 +103,8 @@ async function main(): Promise<void> {
         workload: { type: "string" },
         trace: { type: "string" },
         failures: { type: "string" },
+        mutant: { type: "string" },
+        mutants: { type: "boolean" },
         help: { type: "boolean" },
       },
     }).values
@@ -93,6 +112,10 @@ async function main(): Promise<void> {
     fail((error as Error).message)
   }
   const text = (name: string) => values[name] as string | undefined
+  if (values["mutants"] || text("mutant") !== undefined) {
+    proveMutants(text("mutant") ?? "", integer(text("seconds") ?? "120", "seconds"))
+    return
+  }
   if (values.help) {
     process.stdout.write(usage)
     return

@@ -318,7 +318,7 @@ export class ReplicaManager {
       if (!(await future.flush()) || isStopped()) return
       future.updateHighWatermark(partition.highWatermark)
       future.maybeIncrementLogStartOffset(partition.logStartOffset)
-      partition.replaceLog(await logs.replaceWithFuture(partition.topic, partition.partition))
+      await logs.replaceWithFuture(partition.topic, partition.partition, (log) => partition.replaceLog(log))
       const state = this.#image.topics.get(partition.topic)?.partitions[partition.partition]
       if (state !== undefined) this.options.assignDirectories(this.#assignment(partition, state))
       env.log.log("info", "a replica has moved to another directory", {

@@ -122,7 +122,7 @@ export class SimulatedClient implements Receiver {
     let at = 0
     while (this.#have - at >= 4 && this.#connection !== undefined) {
       const length = this.#partial.readInt32BE(at)
-      if (length < 4 || length > frameBytesMax) return this.#refuse(`an answer of ${length} bytes`)
+      if (length < 4 || length > frameBytesMax) return void this.#refuse(`an answer of ${length} bytes`)
       if (this.#have - at < 4 + length) break
       // A copy: records in it are kept by readers while the buffer goes on.
       this.#frame(Buffer.from(this.#partial.subarray(at + 4, at + 4 + length)))
@@ -134,7 +134,7 @@ export class SimulatedClient implements Receiver {
 
   #frame(frame: Buffer): void {
     const expected = this.#expected.shift()
-    if (expected === undefined) return this.#refuse("an answer nobody asked for")
+    if (expected === undefined) return void this.#refuse("an answer nobody asked for")
     const { api, version, correlationId } = expected
     let value: ResponseOf<Api>
     try {
@@ -142,12 +142,12 @@ export class SimulatedClient implements Receiver {
       const header = decodeResponseHeader(reader, api, version)
       if (header.correlationId !== correlationId) {
         expected.settle({ ok: false, why: "closed" })
-        return this.#refuse(`answers out of order: ${header.correlationId} where ${correlationId} was to come`)
+        return void this.#refuse(`answers out of order: ${header.correlationId} where ${correlationId} was to come`)
       }
       value = api.response.decode(reader, version)
     } catch (error) {
       expected.settle({ ok: false, why: "closed" })
-      return this.#refuse(`an answer to ${api.name} v${version} that cannot be read: ${String(error)}`)
+      return void this.#refuse(`an answer to ${api.name} v${version} that cannot be read: ${String(error)}`)
     }
     expected.settle({ ok: true, value })
   }

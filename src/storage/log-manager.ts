@@ -297,10 +297,10 @@ export class LogManager {
   }
 
   /**
-   * A future log that caught up takes the place of the current one (AlterReplicaLogDirs). The caller has stopped appends to both. Returns the log
-   * that serves from now on; the old one is deleted.
+   * A future log that caught up takes the place of the current one (AlterReplicaLogDirs). The caller has stopped appends to both. `swapped` is told the log
+   * that serves from now on while the old one still does; it is deleted after that.
    */
-  async replaceWithFuture(topic: string, partition: number): Promise<Log> {
+  async replaceWithFuture(topic: string, partition: number, swapped: (log: Log) => void = () => {}): Promise<Log> {
     const key = topicPartitionName(topic, partition)
     const future = this.#futures.get(key)
     invariant(future, "a swap without a future log")
@@ -317,6 +317,7 @@ export class LogManager {
     this.#futures.delete(key)
     this.#logs.set(key, future)
     await directory.checkpoint()
+    swapped(future)
     if (current !== undefined) await this.delete(current)
     return future
   }

@@ -1,0 +1,229 @@
+/**
+ * Deliberate faults, to prove that the simulator finds such faults.
+ *
+ * Owns the list: each is a change of one place (of two, where one alone changes nothing) in the built program, which the command applies to a copy. Nothing
+ * of it is in the program itself. `find` must be there exactly once: a mutant that no longer fits its place is an error, not a success.
+ */
+export interface MutantEdit {
+  /** Below `src/`, as built. */
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+export interface Mutant {
+  readonly name: string
+  readonly edits: readonly MutantEdit[]
+  /** Where the fault shows soonest. Default: `broker`. */
+  readonly workload?: "broker" | "log"
+}
+
+const one = (name: string, file: string, find: string, replace: string): Mutant => ({
+  name,
+  edits: [{ file, find, replace }],
+})
+
+export const mutants: readonly Mutant[] = [
+  one(
+    "acknowledges before the sync",
+    "replication/partition.js",
+    'if (flushPolicy === "flush") return this.#log.flushedOffset;',
+    'if (flushPolicy === "flush") return this.#log.writtenOffset;',
+  ),
+  one(
+    "acknowledges before the write",
+    "replication/partition.js",
+    'return flushPolicy === "replicated" ? this.#log.writtenOffset : this.#log.logEndOffset;',
+    "return this.#log.logEndOffset;",
+  ),
+  one("never answers who waits for a commit", "replication/partition.js", "this.acknowledged.reached(offset);", ""),
+  one(
+    "serves beyond the high watermark",
+    "replication/partition.js",
+    'const limit = isolation === "read_committed" ? lastStableOffset : highWatermark;',
+    "const limit = this.#log.logEndOffset;",
+  ),
+  one(
+    "swallows a sync error",
+    "storage/flusher.js",
+    "await this.#sync(jobs);",
+    "await this.#sync(jobs).catch(() => {});",
+  ),
+  one(
+    "tries a failed sync again",
+    "storage/flusher.js",
+    "await this.#sync(jobs);",
+    "await this.#sync(jobs).catch(() => this.#sync(jobs));",
+  ),
+  one(
+    "accepts a torn tail",
+    "storage/batch-scan.js",
+    'if (crc !== batchChecksum(header)) return stop("checksum does not match");',
+    "",
+  ),
+  {
+    name: "trusts an index above the recovery point",
+    edits: [
+      { file: "storage/open-log.js", find: "offsetIndex.truncateTo(recoveryPoint);", replace: "" },
+      {
+        file: "storage/open-log.js",
+        find: "if (batchLastOffset(header) !== offsetIndex.lastOffset || batchBaseOffset(header) < segment.baseOffset) return start;",
+        replace: "",
+      },
+    ],
+  },
+  one(
+    "rolls to one offset too far",
+    "storage/log.js",
+    "this.#rollTo(baseOffset, options.nowMs);",
+    "this.#rollTo(baseOffset + 1, options.nowMs);",
+  ),
+  one(
+    "takes back an append but not the log's end when the disk is full",
+    "storage/log.js",
+    "this.#logEndOffset = this.#writtenOffset;",
+    "",
+  ),
+  one(
+    "takes back an append but not its producer's state when the disk is full",
+    "storage/log.js",
+    "this.producers.restore(producerId, entry);",
+    "",
+  ),
+  one(
+    "does not tell who waits for an append that was taken back",
+    "storage/log.js",
+    "this.listener.onAppendsLost(this, this.#logEndOffset);",
+    "",
+  ),
+  one(
+    "writes down a recovery point ahead of the sync",
+    "storage/log.js",
+    "return unfinished ? Math.min(this.#flushedOffset, unfinished.baseOffset) : this.#flushedOffset;",
+    "return this.#logEndOffset;",
+  ),
+  one(
+    "does not sync the folder of a new segment",
+    "storage/log.js",
+    "const directory = segments.some((segment) => !segment.nameDurable) ? this.#path : void 0;",
+    "const directory = void 0;",
+  ),
+  one(
+    "names a producer snapshot after a later offset",
+    "storage/log.js",
+    "await writeSnapshot(this.#home.env.disk, this.#path, seal.nextOffset, seal.snapshot);",
+    "await writeSnapshot(this.#home.env.disk, this.#path, seal.nextOffset + 8, seal.snapshot);",
+  ),
+  one(
+    "retention passes the high watermark",
+    "storage/retention.js",
+    "if (isEmptyActive || endOffset > rules.highWatermark) break;",
+    "if (isEmptyActive) break;",
+  ),
+  one(
+    "retention deletes after half its time",
+    "storage/retention.js",
+    "rules.nowMs - lastWritten > rules.retentionMs",
+    "rules.nowMs - lastWritten > rules.retentionMs / 2",
+  ),
+  one(
+    "does not rebuild producers from the records after a snapshot",
+    "storage/producer-snapshots.js",
+    "if (batchLastOffset(bytes, at) >= from && batchProducerId(bytes, at) >= 0) producers.record(bytes, at);",
+    "",
+  ),
+  one("appends a duplicate again", "storage/producer-state.js", 'kind: "duplicate",', 'kind: "append",'),
+  one(
+    "does not check sequences",
+    "storage/producer-state.js",
+    "if (follows(first, lastSequence)) return fineToAppend;",
+    "return fineToAppend;",
+  ),
+  one(
+    "remembers one batch of a producer in a snapshot",
+    "storage/producer-state.js",
+    "const batches = entry.batches.length === 0 ? [void 0] : entry.batches;",
+    "const batches = [entry.batches.at(-1)]; count -= Math.max(0, entry.batches.length - 1); writer.patchInt32(6, count);",
+  ),
+  one("replaces a file without a sync", "storage/checkpoint-files.js", "await file.sync();", ""),
+  one(
+    "forgets where logs start",
+    "storage/log-directory.js",
+    "await this.#writeCheckpoint(logStartOffsetFile, (log) => log.logStartOffset);",
+    "",
+  ),
+  one(
+    "acknowledges deleted records before that is durable",
+    "broker/api/delete-records.js",
+    "const notDurable = await services.replicas.checkpointLogStartOffsets(moved);",
+    "const notDurable = /* @__PURE__ */ new Set();",
+  ),
+  one(
+    "looks for a time one index entry too late",
+    "storage/time-index.js",
+    "return low === 0 ? this.baseOffset : this.#entry(low - 1).offset;",
+    "return this.#entries === 0 ? this.baseOffset : this.#entry(Math.min(low, this.#entries - 1)).offset;",
+  ),
+  one(
+    "answers a time with the first record of its batch",
+    "storage/timestamp-search.js",
+    "if (record.timestamp >= timestamp && record.offset >= fromOffset)",
+    "if (record.offset >= fromOffset)",
+  ),
+  one("gives memory back that the log still needs", "broker/api/produce.js", "this.#holders++;", "this.#holders += 0;"),
+  {
+    name: "serves an old log under a new topic",
+    edits: [
+      {
+        file: "replication/replica-manager.js",
+        find: "if (log !== void 0 && (log.topicId === topicId || log.topicId === zeroUuid)) await this.#deleteLog(log);",
+        replace: "",
+      },
+      {
+        file: "replication/replica-manager.js",
+        find: "if (log !== void 0 && log.topicId !== topic.topicId && log.topicId !== zeroUuid) {",
+        replace: "if (false) {",
+      },
+    ],
+  },
+  one(
+    "moves a replica without its last records",
+    "replication/replica-manager.js",
+    "if (!await copyLog(partition.log, future, env, isStopped) || isStopped()) return;",
+    "",
+  ),
+  one(
+    "goes on with a copy that holds what the log lost",
+    "replication/replica-manager.js",
+    "else if (log.offlineReason === void 0) await future.truncateTo(log.logEndOffset);",
+    "",
+  ),
+  one(
+    "commits metadata before the sync",
+    "raft/metadata-log.js",
+    "this.#core.onFlushed(log.flushedOffset)",
+    "this.#core.onFlushed(log.writtenOffset)",
+  ),
+  one(
+    "gives out producer ids without writing it down",
+    "controller/brokers.js",
+    "value: { brokerId, brokerEpoch, nextProducerId: firstProducerId + producerIdBlockSize }",
+    "value: { brokerId, brokerEpoch, nextProducerId: firstProducerId }",
+  ),
+  {
+    name: "answers as soon as it can, not in order",
+    edits: [
+      {
+        file: "net/server-connection.js",
+        find: "while (this.#replies.length > 0 && this.#replies[0].reply !== void 0 && !this.#isClosed) {",
+        replace: "while (this.#replies.some((each) => each.reply !== void 0) && !this.#isClosed) {",
+      },
+      {
+        file: "net/server-connection.js",
+        find: "const { reply, bytes } = this.#replies.shift();",
+        replace:
+          "const { reply, bytes } = this.#replies.splice(this.#replies.findIndex((each) => each.reply !== void 0), 1)[0];",
+      },
+    ],
+  },
+]
