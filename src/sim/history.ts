@@ -41,6 +41,8 @@ export type Observation =
     }
   /** Retention or DeleteRecords may remove what is below. */
   | { readonly kind: "deletable"; readonly partition: string; readonly below: number }
+  /** Deletion below was acknowledged: nothing below is ever shown again. */
+  | { readonly kind: "deleted"; readonly partition: string; readonly below: number }
   /** A crash: what was not acknowledged may be gone. */
   | { readonly kind: "crashed"; readonly partition: string }
   /** A crash that the topic's flush policy does not cover: acknowledged records from here on may be gone. */
