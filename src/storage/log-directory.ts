@@ -60,6 +60,8 @@ export class LogDirectory implements LogHome {
   /** The run of `checkpoint` that has not begun, shared by all who ask meanwhile. */
   #nextCheckpoint: Promise<void> | undefined
   #lastCheckpoint: Promise<void> = Promise.resolve()
+  #nextHighWatermarks: Promise<void> | undefined
+  #lastHighWatermarks: Promise<void> = Promise.resolve()
   /** What the last written files say, to spare writing the same again. */
   readonly #writtenFiles = new Map<string, string>()
 
@@ -195,9 +197,16 @@ export class LogDirectory implements LogHome {
     await this.#writeCheckpoint(logStartOffsetFile, (log) => log.logStartOffset)
   }
 
-  /** High watermarks are hints for the time after a start; they are written more often and on their own. */
+  /** High watermarks are hints for the time after a start; they are written more often and on their own. One run at a time, for all write the same files. */
   checkpointHighWatermarks(): Promise<void> {
-    return this.#writeCheckpoint(highWatermarkFile, (log) => log.highWatermark)
+    this.#nextHighWatermarks ??= this.#lastHighWatermarks
+      .catch(() => {})
+      .then(() => {
+        this.#nextHighWatermarks = undefined
+        this.#lastHighWatermarks = this.#writeCheckpoint(highWatermarkFile, (log) => log.highWatermark)
+        return this.#lastHighWatermarks
+      })
+    return this.#nextHighWatermarks
   }
 
   async #writeCheckpoint(name: string, offset: (log: Log) => number): Promise<void> {
