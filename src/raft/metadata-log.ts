@@ -82,11 +82,12 @@ export class MetadataLog {
    */
   static async open(env: Env, directory: LogDirectory, nodeId: BrokerId): Promise<MetadataLog> {
     const path = `${directory.path}/${metadataTopic}-0`
-    if ((await env.disk.stat(path)) === undefined) {
-      await env.disk.makeDirectory(path)
+    await env.disk.makeDirectory(path)
+    if ((await env.disk.stat(`${path}/${partitionMetadataFile}`)) === undefined) {
       await replaceFile(env.disk, path, partitionMetadataFile, encodePartitionMetadata(metadataTopicId))
-      await env.disk.syncDirectory(directory.path)
     }
+    // Also when it was there: an earlier process may have been killed before its name was durable.
+    await env.disk.syncDirectory(directory.path)
     const key = `${metadataTopic}-0`
     const log = await openLog(directory, {
       topic: metadataTopic,
@@ -110,10 +111,6 @@ export class MetadataLog {
       )
     }
     return new MetadataLog(env, nodeId, log, quorumState)
-  }
-
-  get isEmpty(): boolean {
-    return this.log.logEndOffset === 0
   }
 
   get epoch(): number {
@@ -179,6 +176,7 @@ export class MetadataLog {
             bytes = Buffer.allocUnsafe(payload.length)
             await payload.file.read(bytes, 0, payload.length, payload.position)
           } else bytes = payload as Buffer
+          this.#snapshotBytes += bytes.length
           for (const { start } of batchesIn(bytes)) {
             this.#lastTimestampMs = Math.max(this.#lastTimestampMs, batchMaxTimestamp(bytes, start))
             if (isControlBatch(bytes, start)) continue
@@ -259,7 +257,12 @@ export class MetadataLog {
     this.#events.onCommitted(highWatermark)
   }
 
-  /** Bytes appended since the last snapshot. */
+  /** Whether a snapshot is on its way to the medium. */
+  get isSnapshotting(): boolean {
+    return this.#snapshotting
+  }
+
+  /** Bytes in the log since the last snapshot. */
   get bytesSinceSnapshot(): number {
     return this.#snapshotBytes
   }

@@ -60,6 +60,8 @@ export class LogDirectory implements LogHome {
   /** The run of `checkpoint` that has not begun, shared by all who ask meanwhile. */
   #nextCheckpoint: Promise<void> | undefined
   #lastCheckpoint: Promise<void> = Promise.resolve()
+  #nextHighWatermarks: Promise<void> | undefined
+  #lastHighWatermarks: Promise<void> = Promise.resolve()
   /** What the last written files say, to spare writing the same again. */
   readonly #writtenFiles = new Map<string, string>()
 
@@ -195,9 +197,16 @@ export class LogDirectory implements LogHome {
     await this.#writeCheckpoint(logStartOffsetFile, (log) => log.logStartOffset)
   }
 
-  /** High watermarks are hints for the time after a start; they are written more often and on their own. */
+  /** High watermarks are hints for the time after a start; they are written more often and on their own. One run at a time, for all write the same files. */
   checkpointHighWatermarks(): Promise<void> {
-    return this.#writeCheckpoint(highWatermarkFile, (log) => log.highWatermark)
+    this.#nextHighWatermarks ??= this.#lastHighWatermarks
+      .catch(() => {})
+      .then(() => {
+        this.#nextHighWatermarks = undefined
+        this.#lastHighWatermarks = this.#writeCheckpoint(highWatermarkFile, (log) => log.highWatermark)
+        return this.#lastHighWatermarks
+      })
+    return this.#nextHighWatermarks
   }
 
   async #writeCheckpoint(name: string, offset: (log: Log) => number): Promise<void> {
@@ -249,15 +258,19 @@ export const isFuturePath = (path: string): boolean => path.endsWith("-future")
 
 /** A folder and its missing parents, all of them there after a power cut. */
 async function makeDurableDirectory(env: Env, path: string): Promise<void> {
-  const parentsOfNew: string[] = []
-  for (let at = path; at !== "" && (await env.disk.stat(at)) === undefined; ) {
-    const slash = at.lastIndexOf("/")
-    at = at.slice(0, Math.max(slash, 0))
-    parentsOfNew.unshift(slash < 0 ? "." : at === "" ? "/" : at)
-  }
-  if (parentsOfNew.length === 0) return
   await env.disk.makeDirectory(path)
-  for (const parent of parentsOfNew) await env.disk.syncDirectory(parent)
+  // Without properties the folder was never used, whether it is new or an earlier start was killed here: nobody knows which of its names are durable.
+  if ((await env.disk.stat(`${path}/${metaPropertiesFile}`)) !== undefined) return
+  for (let at = path; at !== "" && at !== "/" && at !== "."; ) {
+    const slash = at.lastIndexOf("/")
+    at = slash < 0 ? "." : slash === 0 ? "/" : at.slice(0, slash)
+    try {
+      await env.disk.syncDirectory(at)
+    } catch (error) {
+      // A folder we may not read was not made by us.
+      if (!(error instanceof DiskError) || (error.code !== "EACCES" && error.code !== "EPERM")) throw error
+    }
+  }
 }
 
 async function readCheckpoint(env: Env, path: string, name: string): Promise<Map<string, OffsetCheckpoint>> {

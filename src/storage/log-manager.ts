@@ -150,6 +150,8 @@ export class LogManager {
   }
 
   async #load(directory: LogDirectory): Promise<void> {
+    // An earlier process may have been killed between making a folder and making its name durable.
+    await this.env.disk.syncDirectory(directory.path)
     const names = await this.env.disk.list(directory.path)
     const waiting: { name: string; partition: TopicPartition; future: boolean }[] = []
     for (const name of names) {
@@ -208,7 +210,7 @@ export class LogManager {
   async #setAside(log: Log, directory: LogDirectory): Promise<void> {
     await log.abandon(`${log.name} is in another log directory too`)
     const name = folderName(log.topic, log.partition, "stray", this.env.random.bytes(16))
-    this.env.log.log("warn", "a second copy of a log is set aside", { path: log.path, name })
+    this.env.log.log("warn", "a log is set aside", { path: log.path, name })
     await this.env.disk.rename(log.path, `${directory.path}/${name}`)
     await this.env.disk.syncDirectory(directory.path)
   }
@@ -259,6 +261,16 @@ export class LogManager {
     await this.env.disk.syncDirectory(directory.path)
     this.#adopt(directory, log, kind === "future")
     return log
+  }
+
+  /** Takes a log out of service without deleting a byte of it: its folder gets a name that no start serves. */
+  async setAside(log: Log): Promise<void> {
+    const directory = this.directoryOf(log)
+    for (const logs of [this.#logs, this.#futures]) if (logs.get(log.name) === log) logs.delete(log.name)
+    directory.logs.delete(log)
+    this.#home.delete(log)
+    await this.#setAside(log, directory)
+    await directory.checkpoint()
   }
 
   /**

@@ -11,25 +11,26 @@ import { handler, type Services } from "../services.js"
 
 const highWatermark = -1
 
-export const deleteRecordsHandler = handler(deleteRecords, async (services, request) => {
-  const topics = request.topics.map(({ name, partitions }) => ({
-    name,
-    partitions: partitions.map(({ partitionIndex, offset }) => ({
-      partitionIndex,
-      ...moveStart(services, name, partitionIndex, offset),
+export const deleteRecordsHandler = handler(deleteRecords, async (services, request) => ({
+  topics: await Promise.all(
+    request.topics.map(async ({ name, partitions }) => ({
+      name,
+      partitions: await Promise.all(
+        partitions.map(async ({ partitionIndex, offset }) => ({
+          partitionIndex,
+          ...(await moveStart(services, name, partitionIndex, offset)),
+        })),
+      ),
     })),
-  }))
-  if (topics.some(({ partitions }) => partitions.some(({ errorCode }) => errorCode === Errors.NONE)))
-    await services.replicas.checkpointLogStartOffsets()
-  return { topics }
-})
+  ),
+}))
 
-function moveStart(
+async function moveStart(
   services: Services,
   name: string,
   index: number,
   offset: number,
-): { lowWatermark: number; errorCode: ErrorCode } {
+): Promise<{ lowWatermark: number; errorCode: ErrorCode }> {
   const failed = (errorCode: ErrorCode) => ({ lowWatermark: -1, errorCode })
   const topic = services.image().topics.get(name)
   if (topic === undefined) return failed(Errors.UNKNOWN_TOPIC_OR_PARTITION)
@@ -41,5 +42,8 @@ function moveStart(
   if (!partition.log.config.cleanupPolicy.delete) return failed(Errors.POLICY_VIOLATION)
   const wanted = offset === highWatermark ? partition.highWatermark : offset
   if (wanted < 0 || !partition.log.maybeIncrementLogStartOffset(wanted)) return failed(Errors.OFFSET_OUT_OF_RANGE)
-  return { lowWatermark: partition.logStartOffset, errorCode: Errors.NONE }
+  const lowWatermark = partition.logStartOffset
+  // Many partitions of one request share a write.
+  if (!(await services.replicas.checkpointLogStartOffset(partition))) return failed(Errors.KAFKA_STORAGE_ERROR)
+  return { lowWatermark, errorCode: Errors.NONE }
 }
