@@ -13,7 +13,7 @@ export const describeProducersHandler = handler(describeProducers, (services, re
     partitions: partitionIndexes.map((partitionIndex) => {
       const failed = (errorCode: ErrorCode) => ({ partitionIndex, errorCode, activeProducers: [] })
       const topic = services.image().topics.get(name)
-      if (topic?.partitions[partitionIndex] === undefined)
+      if (topic === undefined)
         return {
           ...failed(Errors.UNKNOWN_TOPIC_OR_PARTITION),
           errorMessage: "This server does not host this topic-partition.",
