@@ -81,7 +81,9 @@ export class Broker {
     private readonly logs: LogManager,
     private readonly metadataLog: MetadataLog,
   ) {
-    this.#configs = new ConfigView(config.nodeId, config.values, () => this.#image)
+    // Kafka shows node.id under its old name too.
+    const values = new Map(config.values).set("broker.id", String(config.nodeId))
+    this.#configs = new ConfigView(config.nodeId, values, () => this.#image)
     this.#replicas = new ReplicaManager({
       env,
       nodeId: config.nodeId,

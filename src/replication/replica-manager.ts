@@ -66,6 +66,7 @@ export interface DescribedDirectory {
 export class ReplicaManager {
   readonly #partitions = new Map<string, (Partition | undefined)[]>()
   readonly #moving = new Map<string, Move>()
+  readonly #held = new Set<Partition>()
   #retry: Timer | undefined
   #image: MetadataImage = emptyImage
   /** The end of the chain of work on the disk. */
@@ -73,6 +74,12 @@ export class ReplicaManager {
   #stopped = false
 
   constructor(private readonly options: ReplicaManagerOptions) {}
+
+  /** Undefined, nearly always: a replica that is moving takes no appends for a moment; resolves when one such moment is over. */
+  get appendsHeld(): Promise<void> | undefined {
+    for (const partition of this.#held) return partition.appendsResumed
+    return undefined
+  }
 
   partition(topic: string, index: number): Partition | undefined {
     return this.#partitions.get(topic)?.[index]
@@ -368,6 +375,7 @@ export class ReplicaManager {
       complete &&= await copyLog(partition.log, future, env, isStopped)
       if (complete && !isStopped()) {
         partition.holdAppends()
+        this.#held.add(partition)
         const { log } = partition
         if ((await copyLog(log, future, env, isStopped)) && (await future.flush()) && !isStopped()) {
           invariant(future.logEndOffset === log.logEndOffset, "a copy that is complete ends where the original does")
@@ -382,6 +390,7 @@ export class ReplicaManager {
       env.log.log("error", "a replica could not be moved", { partition: partition.name, error: error.message })
       if (future !== undefined && !this.#stopped) await this.#dropFuture(partition, future)
     } finally {
+      this.#held.delete(partition)
       partition.resumeAppends()
     }
   }
@@ -409,8 +418,11 @@ export class ReplicaManager {
     const { logs } = this.options
     for (const future of [...logs.futureLogs()]) {
       const partition = this.partition(future.topic, future.partition)
-      if (partition === undefined || partition.topicId !== future.topicId || this.#moving.has(partition.name)) continue
-      this.#beginMove(partition, future, logs.directoryOf(future))
+      if (partition === undefined || this.#moving.has(partition.name)) continue
+      if (future.topicId === partition.topicId) this.#beginMove(partition, future, logs.directoryOf(future))
+      // It was only just being made: nothing is in it, and the original serves.
+      else if (future.topicId === zeroUuid) this.#enqueue(() => this.#deleteLog(future))
+      else this.#enqueue(() => logs.setAside(future))
     }
   }
 

@@ -241,7 +241,7 @@ class FetchRound implements AdvanceListener {
       highWatermark: read.highWatermark,
       lastStableOffset: read.lastStableOffset,
       logStartOffset: read.logStartOffset,
-      abortedTransactions: this.#isolation === "read_committed" ? [] : null,
+      abortedTransactions: this.#isolation === "read_committed" || read.errorCode !== Errors.NONE ? [] : null,
       records: (read.records?.payloads as PartitionAnswer["records"]) ?? noRecords,
       ...(read.divergingEpoch !== undefined && { divergingEpoch: read.divergingEpoch }),
     }
