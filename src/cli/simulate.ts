@@ -5,10 +5,12 @@
  */
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
+import { prepareCompression } from "../protocol/compression/compression.js"
+import { brokerWorkload } from "../sim/workloads/broker-workload.js"
 import { logWorkload } from "../sim/workloads/log-workload.js"
 import { runSeed, type SeedResult, type Workload } from "../sim/workloads/workload.js"
 
-const workloads: readonly Workload[] = [logWorkload]
+const workloads: readonly Workload[] = [logWorkload, brokerWorkload]
 const logLinesShown = 40
 const failuresMax = 5
 
@@ -107,6 +109,8 @@ async function main(): Promise<void> {
     running = `npm run simulate -- --workload ${workload.name} --seed ${seed}`
     return runSeed(workload, String(seed), trace)
   }
+  // Codecs that load lazily do it now: in the simulated world nothing waits for the real one.
+  await prepareCompression()
   const totals: Totals = { seeds: 0, events: 0, virtualMs: 0, counts: {}, failed: [] }
   const startedMs = performance.now()
   const elapsedMs = () => performance.now() - startedMs

@@ -22,6 +22,7 @@ export class OffsetsNeverGoBack implements Checker {
   constructor(readonly report: (what: string) => void) {}
 
   observe(seen: Observation): void {
+    if (!("partition" in seen)) return
     const observers = this.#views.get(seen.partition) ?? new Map<string, View>()
     this.#views.set(seen.partition, observers)
     if (seen.kind === "deleted") {
