@@ -87,7 +87,8 @@ export function requestDispatch(
       return fail(error, `${entry.api.name} v${apiVersion}`)
     }
     try {
-      const request = entry.api.request.decode(reader, apiVersion)
+      // What follows the last field is ignored, as in Kafka: librdkafka 2.15 sends such bytes.
+      const request = entry.api.request.read(reader, apiVersion)
       const handled: Handled<typeof entry.api> = entry.handle(services, request, context)
       if (handled instanceof Promise) return { reply: handled.then(encode, failed) }
       if (typeof handled === "object" && "accepted" in handled) {

@@ -82,11 +82,12 @@ export class MetadataLog {
    */
   static async open(env: Env, directory: LogDirectory, nodeId: BrokerId): Promise<MetadataLog> {
     const path = `${directory.path}/${metadataTopic}-0`
-    if ((await env.disk.stat(path)) === undefined) {
-      await env.disk.makeDirectory(path)
+    await env.disk.makeDirectory(path)
+    if ((await env.disk.stat(`${path}/${partitionMetadataFile}`)) === undefined) {
       await replaceFile(env.disk, path, partitionMetadataFile, encodePartitionMetadata(metadataTopicId))
-      await env.disk.syncDirectory(directory.path)
     }
+    // Also when it was there: an earlier process may have been killed before its name was durable.
+    await env.disk.syncDirectory(directory.path)
     const key = `${metadataTopic}-0`
     const log = await openLog(directory, {
       topic: metadataTopic,

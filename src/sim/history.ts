@@ -41,10 +41,29 @@ export type Observation =
     }
   /** Retention or DeleteRecords may remove what is below. */
   | { readonly kind: "deletable"; readonly partition: string; readonly below: number }
+  /** Deletion below was acknowledged: nothing below is ever shown again. */
+  | { readonly kind: "deleted"; readonly partition: string; readonly below: number }
   /** A crash: what was not acknowledged may be gone. */
   | { readonly kind: "crashed"; readonly partition: string }
   /** A crash that the topic's flush policy does not cover: acknowledged records from here on may be gone. */
   | { readonly kind: "loss allowed"; readonly partition: string; readonly from: number }
+
+  /** A whole batch was fetched; `hash` stands for its bytes, `highWatermark` is that of the same answer. */
+  | {
+      readonly kind: "batch"
+      readonly partition: string
+      readonly baseOffset: number
+      readonly nextOffset: number
+      readonly hash: number
+      readonly highWatermark: number
+    }
+  | { readonly kind: "producer id"; readonly producerId: number }
+  /** A client asks for a fact (a topic exists, a setting has a value) to be so, is told that it is, or is told what it is. */
+  | { readonly kind: "fact written"; readonly fact: string; readonly value: string }
+  | { readonly kind: "fact acknowledged"; readonly fact: string; readonly value: string }
+  | { readonly kind: "fact read"; readonly fact: string; readonly value: string }
+  /** The broker is another process now: nothing that was asked of the old one will still happen. */
+  | { readonly kind: "restarted" }
 
 export interface Checker {
   readonly name: string

@@ -258,15 +258,19 @@ export const isFuturePath = (path: string): boolean => path.endsWith("-future")
 
 /** A folder and its missing parents, all of them there after a power cut. */
 async function makeDurableDirectory(env: Env, path: string): Promise<void> {
-  const parentsOfNew: string[] = []
-  for (let at = path; at !== "" && (await env.disk.stat(at)) === undefined; ) {
-    const slash = at.lastIndexOf("/")
-    at = at.slice(0, Math.max(slash, 0))
-    parentsOfNew.unshift(slash < 0 ? "." : at === "" ? "/" : at)
-  }
-  if (parentsOfNew.length === 0) return
   await env.disk.makeDirectory(path)
-  for (const parent of parentsOfNew) await env.disk.syncDirectory(parent)
+  // Without properties the folder was never used, whether it is new or an earlier start was killed here: nobody knows which of its names are durable.
+  if ((await env.disk.stat(`${path}/${metaPropertiesFile}`)) !== undefined) return
+  for (let at = path; at !== "" && at !== "/" && at !== "."; ) {
+    const slash = at.lastIndexOf("/")
+    at = slash < 0 ? "." : slash === 0 ? "/" : at.slice(0, slash)
+    try {
+      await env.disk.syncDirectory(at)
+    } catch (error) {
+      // A folder we may not read was not made by us.
+      if (!(error instanceof DiskError) || (error.code !== "EACCES" && error.code !== "EPERM")) throw error
+    }
+  }
 }
 
 async function readCheckpoint(env: Env, path: string, name: string): Promise<Map<string, OffsetCheckpoint>> {

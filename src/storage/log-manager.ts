@@ -150,6 +150,8 @@ export class LogManager {
   }
 
   async #load(directory: LogDirectory): Promise<void> {
+    // An earlier process may have been killed between making a folder and making its name durable.
+    await this.env.disk.syncDirectory(directory.path)
     const names = await this.env.disk.list(directory.path)
     const waiting: { name: string; partition: TopicPartition; future: boolean }[] = []
     for (const name of names) {

@@ -39,7 +39,7 @@ export class NodeDisk implements Disk {
         throw new DiskError("EISDIR", "open", path)
       }
     }
-    return new NodeFile(path, fd)
+    return new NodeFile(path, fd, this.native)
   }
 
   async readFile(path: string, maxBytes: number): Promise<Buffer> {

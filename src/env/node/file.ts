@@ -2,13 +2,17 @@
  * An open file of the operating system.
  *
  * Owns the descriptor: it is closed once, after the last call in flight, so that no call ever reaches a file that got the same number
- * later. Calls run on the thread pool.
+ * later. Calls run on the thread pool, but for small reads of what is in the page cache: those cost less than the way to a thread and back.
  */
 import * as fs from "node:fs"
 import { DiskError, type File } from "../env.js"
+import type { Native } from "./native.js"
 
 /** Buffers per system call (IOV_MAX of Linux). */
 const buffersPerWriteMax = 1024
+
+/** Largest read that is tried at once. Copying more from the page cache is worth a thread. */
+const cachedReadBytesMax = 16 * 1024
 
 export function diskError(error: unknown, operation: string, path: string): DiskError {
   if (error instanceof DiskError) return error
@@ -42,6 +46,7 @@ export class NodeFile implements File {
   constructor(
     readonly path: string,
     readonly fd: number,
+    private readonly native?: Native,
   ) {}
 
   /** Keeps the descriptor open until `release`; false if it is closed. */
@@ -62,9 +67,13 @@ export class NodeFile implements File {
   }
 
   read(target: Uint8Array, offset: number, length: number, position: number): Promise<number> {
+    const wanted = Math.min(length, target.length - offset)
+    let got = 0
+    if (this.native !== undefined && wanted > 0 && wanted <= cachedReadBytesMax && !this.#closed) {
+      got = Math.max(0, this.native.readCached(this.fd, target, offset, wanted, position))
+      if (got === wanted) return Promise.resolve(got)
+    }
     return this.#use("read", (done) => {
-      const wanted = Math.min(length, target.length - offset)
-      let got = 0
       const next = () =>
         fs.read(this.fd, target, offset + got, wanted - got, position + got, (error, count) => {
           got += count ?? 0

@@ -1,5 +1,5 @@
 /**
- * System calls that Node has no function for: sendfile, syncfs, open file description locks.
+ * System calls that Node has no function for: sendfile, send, preadv2, syncfs, open file description locks.
  *
  * Owns loading them through the optional foreign-function package of the platform. Where it is absent everything works without, slower;
  * callers ask and have a second way.
@@ -13,6 +13,7 @@ interface ForeignFunction {
 }
 
 interface Koffi {
+  struct(name: string, fields: Readonly<Record<string, string>>): unknown
   load(library: string | null): { func(signature: string): ForeignFunction }
   errno(): number
 }
@@ -20,6 +21,13 @@ interface Koffi {
 export interface Native {
   /** Bytes that went from the file at `position` to the socket, or minus the error number. Does not wait for the socket. */
   sendfile(socketFd: number, fileFd: number, position: number, count: number): number
+  /** Bytes taken by the socket, or minus the error number. Does not wait for the socket, and does not keep `bytes`. */
+  sendBytes(socketFd: number, bytes: Uint8Array, count: number): number
+  /**
+   * Bytes read without waiting for the disk: fewer than `length`, or minus EAGAIN, when not all of it is in the page cache; minus another error number
+   * where it cannot be done.
+   */
+  readCached(fd: number, target: Uint8Array, offset: number, length: number, position: number): number
   /** Undefined where write-back errors would not be reported (Linux before 5.8). `done` gets false on failure. */
   readonly syncfs: ((fd: number, done: (ok: boolean) => void) => void) | undefined
   /** Locks the whole file for this open file description, against every other one and against fcntl locks. False: held by another. */
@@ -32,6 +40,10 @@ export const errorNumbers = { EINTR: 4, EAGAIN: 11, EACCES: 13, EINVAL: 22, EOVE
 const setOpenFileLock = 37
 const writeLock = 1
 const flockBytes = 32
+/** MSG_DONTWAIT and MSG_NOSIGNAL. */
+const sendFlags = 0x40 | 0x4000
+/** RWF_NOWAIT of preadv2. */
+const withoutWaiting = 8
 
 /** Undefined unless this is 64-bit Linux and the package is installed. */
 export function loadNative(): Native | undefined {
@@ -42,12 +54,24 @@ export function loadNative(): Native | undefined {
     const sendfile = libc.func("int64_t sendfile(int out, int in, void *offset, size_t count)")
     const fcntl = libc.func("int fcntl(int fd, int command, ...)")
     const syncfs = libc.func("int syncfs(int fd)")
+    koffi.struct("ottla_iovec", { base: "void *", length: "size_t" })
+    const preadv2 = libc.func("int64_t preadv2(int fd, ottla_iovec *vector, int count, int64_t offset, int flags)")
+    const send = libc.func("int64_t send(int socket, void *bytes, size_t count, int flags)")
     const offset = Buffer.alloc(8)
     return {
       sendfile(socketFd, fileFd, position, count) {
         offset.writeBigInt64LE(BigInt(position))
         const sent = Number(sendfile(socketFd, fileFd, offset, count))
         return sent < 0 ? -koffi.errno() : sent
+      },
+      sendBytes(socketFd, bytes, count) {
+        const sent = Number(send(socketFd, bytes, count, sendFlags))
+        return sent < 0 ? -koffi.errno() : sent
+      },
+      readCached(fd, target, from, length, position) {
+        const vector = { base: target.subarray(from, from + length), length }
+        const count = Number(preadv2(fd, vector, 1, position, withoutWaiting))
+        return count < 0 ? -koffi.errno() : count
       },
       syncfs: syncfsReportsErrors(release())
         ? (fd, done) => syncfs.async(fd, (error: unknown, result: unknown) => done(error === null && result === 0))

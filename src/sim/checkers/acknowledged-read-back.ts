@@ -40,6 +40,7 @@ export class AcknowledgedReadBack implements Checker {
   }
 
   observe(seen: Observation): void {
+    if (!("partition" in seen)) return
     const partition = this.#partition(seen.partition)
     switch (seen.kind) {
       case "sent":

@@ -33,6 +33,7 @@ const drained = (from: number, to: number, reader = "r"): Observation => ({
   to,
 })
 const deletable = (below: number): Observation => ({ kind: "deletable", partition, below })
+const deleted = (below: number): Observation => ({ kind: "deleted", partition, below })
 const lossAllowed = (from: number): Observation => ({ kind: "loss allowed", partition, from })
 const crashed: Observation = { kind: "crashed", partition }
 const offsets = (logStartOffset: number, highWatermark: number, logEndOffset: number, observer = "o"): Observation => ({
@@ -142,6 +143,13 @@ const histories: readonly [name: string, maker: Maker, observations: Observation
     neverBack,
     [offsets(0, 3, 5), lossAllowed(2), offsets(0, 1, 4)],
     /highWatermark/,
+  ],
+  ["the log start falls in a crash", neverBack, [offsets(3, 5, 5), crashed, offsets(2, 5, 5)], undefined],
+  [
+    "a crash brings back what was deleted",
+    neverBack,
+    [offsets(2, 5, 5), deleted(3), crashed, offsets(2, 5, 5)],
+    /logStartOffset/,
   ],
   ["the high watermark is beyond the end", neverBack, [offsets(0, 3, 2)], /out of order/],
   ["the start is beyond the high watermark", neverBack, [offsets(4, 3, 5)], /out of order/],

@@ -1,0 +1,192 @@
+/**
+ * What is measured, and what it is held against.
+ *
+ * Owns the list of figures: an id, words, a unit, which direction is better, and targets as ratio to Apache Kafka, as a share of a physical
+ * limit, or absolute. `groups/` fill them in; `report.ts` prints them.
+ */
+export interface Figure {
+  readonly id: string
+  readonly work: string
+  readonly unit: "records/s" | "CPU-s/GB" | "ms" | "MB" | "MB/s" | "ratio"
+  readonly better: "more" | "less"
+  /** Ottla divided by Apache Kafka: at least (more is better) or at most (less is better). */
+  readonly ratio?: number
+  readonly absolute?: number
+  /** Share of the physical limit measured in the same run. */
+  readonly ofLimit?: number
+  /** What the limit is. */
+  readonly limit?: string
+}
+
+export const groupNames = ["limits", "stream", "small", "latency", "start", "recovery", "many-partitions"] as const
+export type GroupName = (typeof groupNames)[number]
+
+const rate = (id: string, work: string, rest: Partial<Figure> = {}): Figure => ({
+  id: `${id}/rate`,
+  work,
+  unit: "records/s",
+  better: "more",
+  ...rest,
+})
+const cpu = (id: string, work: string, rest: Partial<Figure> = {}): Figure => ({
+  id: `${id}/cpu`,
+  work,
+  unit: "CPU-s/GB",
+  better: "less",
+  ...rest,
+})
+
+const sink = "a Node process that only reads the socket"
+const sendfile = "a loop of sendfile(2) to a reader, in C"
+const memory = "a loop of write(2) from memory to a reader, in C"
+
+export const rows: readonly { readonly row: string; readonly group: GroupName; readonly figures: readonly Figure[] }[] =
+  [
+    {
+      row: "produce-1k",
+      group: "stream",
+      figures: [
+        rate("produce-1k", "produce 1 KB, acks=1; Ottla syncs before every ack, Kafka never", {
+          ratio: 1.5,
+          limit: sink,
+        }),
+        cpu("produce-1k", "produce 1 KB, acks=1", { ratio: 0.6, limit: sink }),
+      ],
+    },
+    {
+      row: "produce-1k-synced",
+      group: "stream",
+      figures: [
+        rate("produce-1k-synced", "the same, Kafka with flush.messages=1", { ratio: 4 }),
+        cpu("produce-1k-synced", "the same, Kafka with flush.messages=1"),
+      ],
+    },
+    {
+      row: "consume-recent",
+      group: "stream",
+      figures: [
+        rate("consume-recent", "read 1 KB, written last (16 MB of each partition over and over), headers only", {
+          ratio: 1,
+          limit: memory,
+        }),
+        cpu("consume-recent", "read 1 KB, written last", { ratio: 0.8, limit: memory }),
+      ],
+    },
+    {
+      row: "consume-cached",
+      group: "stream",
+      figures: [
+        rate("consume-cached", "consume 1 KB, old data in the page cache", { ratio: 1 }),
+        cpu("consume-cached", "consume 1 KB, old data in the page cache", { ratio: 1.1 }),
+      ],
+    },
+    {
+      row: "drain-cached",
+      group: "stream",
+      figures: [
+        rate("drain-cached", "read 1 KB, old data in the page cache, headers only", {
+          ratio: 1,
+          ofLimit: 0.8,
+          limit: sendfile,
+        }),
+        cpu("drain-cached", "read 1 KB, old data in the page cache, headers only", { ratio: 1.1, limit: sendfile }),
+      ],
+    },
+    {
+      row: "consume-cold",
+      group: "stream",
+      figures: [
+        rate("consume-cold", "consume 1 KB, page cache dropped", { ratio: 1 }),
+        cpu("consume-cold", "consume 1 KB, page cache dropped", { ratio: 1.1 }),
+      ],
+    },
+    {
+      row: "produce-100",
+      group: "small",
+      figures: [
+        rate("produce-100", "produce 100 B, acks=1; Ottla synced, Kafka not", { ratio: 1.2 }),
+        cpu("produce-100", "produce 100 B, acks=1", { ratio: 0.6 }),
+      ],
+    },
+    {
+      row: "latency",
+      group: "latency",
+      figures: [
+        {
+          id: "latency/p50",
+          work: "one record at a time, acks=all, produce to consume: p50",
+          unit: "ms",
+          better: "less",
+        },
+        {
+          id: "latency/p99",
+          work: "one record at a time, acks=all, produce to consume: p99",
+          unit: "ms",
+          better: "less",
+          ratio: 0.5,
+          absolute: 2,
+        },
+      ],
+    },
+    {
+      row: "start",
+      group: "start",
+      figures: [
+        { id: "start/time", work: "start to first metadata answer", unit: "ms", better: "less", absolute: 300 },
+        { id: "start/resident", work: "resident memory then", unit: "MB", better: "less", absolute: 90 },
+      ],
+    },
+    {
+      row: "recovery",
+      group: "recovery",
+      figures: [
+        {
+          id: "recovery/time",
+          work: "1,000 partitions x 100 segments, start after kill -9 until every partition answers",
+          unit: "ms",
+          better: "less",
+          absolute: 5000,
+        },
+      ],
+    },
+    {
+      row: "many-partitions",
+      group: "many-partitions",
+      figures: [
+        rate("many-partitions/4", "4 partitions, 10 producers, 1 KB"),
+        rate("many-partitions/1000", "1,000 partitions written in turn by 10 producers, 1 KB"),
+        { id: "many-partitions/ratio", work: "1,000 partitions to 4", unit: "ratio", better: "more", absolute: 0.7 },
+      ],
+    },
+    {
+      row: "limits",
+      group: "limits",
+      figures: [
+        { id: "limits/sink-node/rate", work: "socket, read by Node: rate", unit: "MB/s", better: "more" },
+        { id: "limits/sink-node/cpu", work: "socket, read by Node: reader", unit: "CPU-s/GB", better: "less" },
+        { id: "limits/write/rate", work: "socket, written from memory in C: rate", unit: "MB/s", better: "more" },
+        { id: "limits/write/cpu", work: "socket, written from memory in C: writer", unit: "CPU-s/GB", better: "less" },
+        { id: "limits/sendfile/rate", work: "sendfile loop in C: rate", unit: "MB/s", better: "more" },
+        { id: "limits/sendfile/cpu", work: "sendfile loop in C: sender", unit: "CPU-s/GB", better: "less" },
+        { id: "limits/sync-16k/p50", work: "append 16 KiB + fdatasync: the sync, p50", unit: "ms", better: "less" },
+        { id: "limits/sync-16k/p99", work: "append 16 KiB + fdatasync: the sync, p99", unit: "ms", better: "less" },
+        { id: "limits/sync-1m/rate", work: "append 1 MiB + fdatasync: rate", unit: "MB/s", better: "more" },
+        { id: "limits/sync-8m/rate", work: "append 8 MiB + fdatasync: rate", unit: "MB/s", better: "more" },
+      ],
+    },
+  ]
+
+export const figures: readonly Figure[] = rows.flatMap((row) => row.figures)
+
+/** Rows asked for by row or group name, with the limits where one of them is held against them. `unknown`: names that are neither. */
+export function selectRows(names: readonly string[]): {
+  readonly rows: ReadonlySet<string>
+  readonly unknown: readonly string[]
+} {
+  const selected = rows.filter(({ row, group }) => names.length === 0 || names.includes(row) || names.includes(group))
+  if (selected.some((row) => row.figures.some(({ limit }) => limit !== undefined))) {
+    selected.push(...rows.filter(({ row }) => row === "limits" && !selected.some((each) => each.row === row)))
+  }
+  const known = new Set<string>(rows.flatMap(({ row, group }) => [row, group]))
+  return { rows: new Set(selected.map(({ row }) => row)), unknown: names.filter((name) => !known.has(name)) }
+}

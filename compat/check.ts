@@ -1,0 +1,26 @@
+/**
+ * What a compatibility check is: a client or tool, and what it has to show.
+ *
+ * Owns the interface between `main.ts` and `clients/`. A check passes by returning, fails by throwing, and is skipped by throwing `Skip`.
+ */
+export interface CheckContext {
+  readonly bootstrap: string
+  readonly host: string
+  readonly port: number
+  /** Where the broker keeps its logs, when the files are within reach. */
+  readonly dataDirectory: string | undefined
+  /** A topic name nobody else uses. */
+  topic(purpose: string): string
+}
+
+export interface Check {
+  /** What `npm run compat -- name` calls it; words of a name select it too. */
+  readonly name: string
+  /** Client and version, in the summary. */
+  readonly about: string
+  /** False: it brings its own brokers. */
+  readonly needsBroker?: boolean
+  /** True: runs only when it is asked for by its name. */
+  readonly byNameOnly?: boolean
+  run(context: CheckContext): Promise<string | undefined>
+}

@@ -1,0 +1,72 @@
+/** kafka-python, pure Python: producer, assigned consumer, admin client. */
+import { existsSync, mkdirSync } from "node:fs"
+import { join } from "node:path"
+import type { Check } from "../check.js"
+import { expect, onPath, run, runOk, Skip, tail, workDirectory } from "../work.js"
+
+const requirement = "kafka-python==2.2.15"
+
+const program = `
+import sys
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
+
+bootstrap, topic = sys.argv[1:]
+admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+admin.create_topics([NewTopic(topic, num_partitions=2, replication_factor=1)])
+sent = []
+for acks, codec, idempotent in [("all", None, True), (1, "gzip", False), ("all", "gzip", False)]:
+    producer = KafkaProducer(bootstrap_servers=bootstrap, acks=acks, compression_type=codec, enable_idempotence=idempotent)
+    futures = []
+    for i in range(300):
+        value = b"value-%d" % (len(sent))
+        futures.append(producer.send(topic, value, b"key-%d" % i, [("codec", str(codec).encode())], partition=0))
+        sent.append((value, str(codec).encode()))
+    producer.flush()
+    assert [f.get().offset for f in futures] == list(range(len(sent) - 300, len(sent))), "offsets of the acknowledgements"
+    producer.close()
+partition = TopicPartition(topic, 0)
+consumer = KafkaConsumer(bootstrap_servers=bootstrap, consumer_timeout_ms=5000)
+consumer.assign([partition])
+consumer.seek_to_beginning(partition)
+seen = []
+for record in consumer:
+    assert record.offset == len(seen), "offset %d after %d" % (record.offset, len(seen))
+    seen.append((record.value, dict(record.headers)["codec"]))
+    if len(seen) == len(sent):
+        break
+assert seen == sent, "records differ"
+assert consumer.end_offsets([partition]) == {partition: len(sent)}
+assert consumer.beginning_offsets([partition]) == {partition: 0}
+assert consumer.offsets_for_times({partition: 1})[partition].offset == 0
+admin.create_partitions({topic: NewPartitions(3)})
+assert len(admin.describe_topics([topic])[0]["partitions"]) == 3
+admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"retention.ms": "55000"})])
+assert "55000" in str(admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)]))
+admin.delete_topics([topic])
+consumer.close(autocommit=False)
+admin.close()
+print("fine")
+`
+
+export const kafkaPython: Check = {
+  name: "kafka-python",
+  about: requirement,
+  async run({ bootstrap, topic }) {
+    if (!onPath("python3")) throw new Skip("python3 is missing")
+    const home = join(workDirectory, "python")
+    const python = join(home, "bin/python")
+    if (!existsSync(python)) {
+      mkdirSync(workDirectory, { recursive: true })
+      const made = await run("python3", ["-m", "venv", home])
+      if (made.code !== 0) throw new Skip(`no virtual environment: ${tail(made.stderr, 1)}`)
+    }
+    if ((await run(python, ["-c", "import kafka"])).code !== 0) {
+      const installed = await run(python, ["-m", "pip", "install", "--quiet", requirement], { timeoutMs: 180_000 })
+      if (installed.code !== 0) throw new Skip(`pip could not install ${requirement}: ${tail(installed.stderr, 1)}`)
+    }
+    const output = await runOk(python, ["-c", program, bootstrap, topic("kafka-python")])
+    expect(output.includes("fine"), output)
+    return undefined
+  },
+}

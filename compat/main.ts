@@ -1,0 +1,116 @@
+/**
+ * `npm run compat [-- names...] [--bootstrap host:port]`: real clients against one broker, one line each.
+ *
+ * Owns which checks there are, the broker they run against (Ottla on a free port and a temporary directory, unless one is named) and the
+ * summary. A check that cannot run here says why; only failures make the exit code 1.
+ */
+import { inspect } from "node:util"
+import type { Check, CheckContext } from "./check.js"
+import { BrokerProcess } from "./broker-process.js"
+import { parseAddress } from "./client.js"
+import { dataDirectoryChecks } from "./clients/data-directory.js"
+import { franzGo } from "./clients/franz-go.js"
+import { kafkaPython } from "./clients/kafka-python.js"
+import { kafkaToolChecks } from "./clients/kafka-tools.js"
+import { kafkajs } from "./clients/kafkajs.js"
+import { kcat } from "./clients/kcat.js"
+import { nodeRdkafka } from "./clients/node-rdkafka.js"
+import { platformaticKafka } from "./clients/platformatic-kafka.js"
+import { wire } from "./clients/wire.js"
+import { killLoop } from "./kill-loop.js"
+import { librdkafkaSuite } from "./librdkafka/suite.js"
+import { parseOptions } from "./options.js"
+import { powerCut } from "./power-cut/power-cut.js"
+import { endEverything, freePort, Skip, temporaryDirectory } from "./work.js"
+
+const checks: readonly Check[] = [
+  wire,
+  kcat,
+  kafkajs,
+  platformaticKafka,
+  nodeRdkafka,
+  kafkaPython,
+  franzGo,
+  ...kafkaToolChecks,
+  ...dataDirectoryChecks,
+]
+
+/** Longer runs with their own options. */
+const commands: Readonly<Record<string, (options: Readonly<Record<string, string>>) => Promise<boolean>>> = {
+  "kill-loop": killLoop,
+  "power-cut": powerCut,
+  "librdkafka-suite": librdkafkaSuite,
+}
+
+const { words, options } = parseOptions(process.argv.slice(2))
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => {
+    endEverything()
+    process.exit(130)
+  })
+}
+
+async function runChecks(): Promise<boolean> {
+  const wanted = checks.filter(({ name, byNameOnly }) =>
+    byNameOnly ? words.includes(name) : words.length === 0 || words.some((word) => name.includes(word)),
+  )
+  if (wanted.length === 0) {
+    const names = [...checks.map(({ name }) => name), ...Object.keys(commands)]
+    process.stderr.write(`compat: nothing is called ${words.join(" ")}. There are: ${names.join(" ")}\n`)
+    return false
+  }
+  let broker: BrokerProcess | undefined
+  let { bootstrap, "data-directory": dataDirectory } = options
+  if (bootstrap === undefined && wanted.some(({ needsBroker }) => needsBroker !== false)) {
+    dataDirectory = temporaryDirectory("compat")
+    broker = await BrokerProcess.start({ port: await freePort(), dataDirectory })
+    bootstrap = broker.bootstrap
+  }
+  bootstrap ??= "127.0.0.1:0"
+  const run = Date.now().toString(36)
+  const context: CheckContext = {
+    ...parseAddress(bootstrap),
+    bootstrap,
+    dataDirectory,
+    topic: (purpose) => `${purpose}-${run}`,
+  }
+  const counts = { PASS: 0, FAIL: 0, SKIP: 0 }
+  for (const check of wanted) {
+    const startedMs = Date.now()
+    let verdict: keyof typeof counts = "PASS"
+    let note: string | undefined
+    try {
+      note = await check.run(context)
+    } catch (error) {
+      verdict = error instanceof Skip ? "SKIP" : "FAIL"
+      note = error instanceof Error ? error.message : String(error)
+      if (verdict === "FAIL" && process.env.OTTLA_COMPAT_TRACE === "1") note = inspect(error, { depth: 6 })
+    }
+    if (broker !== undefined && !broker.isAlive) {
+      verdict = "FAIL"
+      note = `the broker died:\n${broker.output}`
+      broker = await BrokerProcess.start(broker.options)
+    }
+    counts[verdict] += 1
+    const seconds = ((Date.now() - startedMs) / 1000).toFixed(1)
+    const suffix = note === undefined ? "" : `  ${note.replaceAll("\n", "\n      ")}`
+    process.stdout.write(`${verdict} ${check.name} (${check.about}) ${seconds} s${suffix}\n`)
+  }
+  if (broker?.isAlive) await broker.stop()
+  process.stdout.write(`${counts.PASS} passed, ${counts.FAIL} failed, ${counts.SKIP} skipped\n`)
+  return counts.FAIL === 0
+}
+
+let passed = false
+try {
+  const command = commands[words[0] ?? ""]
+  passed = command === undefined ? await runChecks() : await command(options)
+} catch (error) {
+  if (error instanceof Skip) {
+    passed = true
+    process.stdout.write(`SKIP ${error.message}\n`)
+  } else process.stderr.write(`compat: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`)
+} finally {
+  endEverything()
+}
+process.exit(passed ? 0 : 1)

@@ -1,0 +1,168 @@
+/**
+ * `npm run simulate`: runs seeds of the simulated world and says which fail, and how to see one again.
+ *
+ * Owns options and output. Everything that decides a run is in the seed and the code: the same command shows the same run.
+ */
+import { writeFileSync } from "node:fs"
+import { parseArgs } from "node:util"
+import { prepareCompression } from "../protocol/compression/compression.js"
+import { brokerWorkload } from "../sim/workloads/broker-workload.js"
+import { logWorkload } from "../sim/workloads/log-workload.js"
+import { runSeed, type SeedResult, type Workload } from "../sim/workloads/workload.js"
+
+const workloads: readonly Workload[] = [logWorkload, brokerWorkload]
+const logLinesShown = 40
+const failuresMax = 5
+
+const usage = `usage: npm run simulate -- [options]
+  --seed N          one seed, with all it says about itself
+  --seeds A-B       every seed from A to B
+  --seconds S       as many seeds as fit into S seconds of real time (default 10)
+  --from N          first seed of --seconds (default 1)
+  --double N        runs N seeds twice and compares their traces
+  --workload NAME   one of: ${workloads.map(({ name }) => name).join(", ")} (default: all, in turn)
+  --trace FILE      with --seed: writes every event to a file
+`
+
+interface Totals {
+  seeds: number
+  events: number
+  virtualMs: number
+  counts: Record<string, number>
+  failed: SeedResult[]
+}
+
+const replay = ({ seed, workload }: SeedResult) => `npm run simulate -- --workload ${workload} --seed ${seed}`
+const say = (text: string) => process.stdout.write(`${text}\n`)
+
+function describe(result: SeedResult): void {
+  const { error } = result
+  say(
+    `seed ${result.seed} FAILED (workload ${result.workload}, at ${result.virtualMs.toFixed(3)} ms, event ${result.eventCount})`,
+  )
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error))
+  say(`options: ${JSON.stringify(result.options)}`)
+  for (const { timeMs, node, level, message, fields } of result.logLines.slice(-logLinesShown))
+    say(
+      `  ${timeMs.toFixed(3)} ${node} ${level} ${message} ${fields === undefined ? "" : JSON.stringify(fields, plain)}`,
+    )
+  say(`see it again: ${replay(result)}`)
+}
+
+const plain = (_name: string, value: unknown) => (value instanceof Error ? value.message : value)
+
+function add(totals: Totals, result: SeedResult): void {
+  totals.seeds += 1
+  totals.events += result.eventCount
+  totals.virtualMs += result.virtualMs
+  for (const [name, count] of Object.entries(result.counts)) totals.counts[name] = (totals.counts[name] ?? 0) + count
+  if (result.error === undefined) return
+  totals.failed.push(result)
+  describe(result)
+}
+
+function integer(text: string, name: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0) fail(`--${name}: ${text} is not a whole number`)
+  return value
+}
+
+function fail(message: string): never {
+  process.stderr.write(`${message}\n${usage}`)
+  process.exit(2)
+}
+
+async function main(): Promise<void> {
+  let values: Record<string, string | boolean | undefined>
+  try {
+    values = parseArgs({
+      options: {
+        seed: { type: "string" },
+        seeds: { type: "string" },
+        seconds: { type: "string" },
+        from: { type: "string" },
+        double: { type: "string" },
+        workload: { type: "string" },
+        trace: { type: "string" },
+        help: { type: "boolean" },
+      },
+    }).values
+  } catch (error) {
+    fail((error as Error).message)
+  }
+  const text = (name: string) => values[name] as string | undefined
+  if (values.help) {
+    process.stdout.write(usage)
+    return
+  }
+  const chosen = workloads.filter(({ name }) => text("workload") === undefined || name === text("workload"))
+  if (chosen.length === 0) fail(`no workload ${text("workload")}`)
+  const workloadOf = (seed: number) => chosen[seed % chosen.length]!
+  let running = ""
+  // A rejection nobody handles, in a simulated node, is a finding like any other.
+  process.on("uncaughtException", (error) => {
+    say(`${running}: uncaught: ${error instanceof Error ? error.stack : String(error)}`)
+    process.exit(1)
+  })
+  const run = (seed: number, trace = false) => {
+    const workload = workloadOf(seed)
+    running = `npm run simulate -- --workload ${workload.name} --seed ${seed}`
+    return runSeed(workload, String(seed), trace)
+  }
+  // Codecs that load lazily do it now: in the simulated world nothing waits for the real one.
+  await prepareCompression()
+  const totals: Totals = { seeds: 0, events: 0, virtualMs: 0, counts: {}, failed: [] }
+  const startedMs = performance.now()
+  const elapsedMs = () => performance.now() - startedMs
+  let different = 0
+
+  if (text("seed") !== undefined) {
+    const result = await run(integer(text("seed")!, "seed"), text("trace") !== undefined)
+    add(totals, result)
+    if (text("trace") !== undefined) writeFileSync(text("trace")!, result.traceText)
+    if (result.error === undefined) say(`options: ${JSON.stringify(result.options)}`)
+    say(`trace ${result.traceHash}`)
+  } else if (text("double") !== undefined) {
+    const first = integer(text("from") ?? "1", "from")
+    const count = integer(text("double")!, "double")
+    for (let seed = first; seed < first + count; seed++) {
+      const result = await run(seed)
+      const again = await run(seed)
+      add(totals, result)
+      if (result.traceHash === again.traceHash) continue
+      different += 1
+      say(`seed ${seed}: two runs differ, ${result.traceHash} and ${again.traceHash}: ${replay(result)}`)
+    }
+    say(`${count} seeds run twice, ${different} with different traces`)
+  } else if (text("seeds") !== undefined) {
+    const range = /^(\d+)-(\d+)$/.exec(text("seeds")!)
+    if (range === null) fail(`--seeds: ${text("seeds")} is not of the form A-B`)
+    for (let seed = Number(range[1]); seed <= Number(range[2]) && totals.failed.length < failuresMax; seed++)
+      add(totals, await run(seed))
+  } else {
+    const limitMs = integer(text("seconds") ?? "10", "seconds") * 1000
+    for (
+      let seed = integer(text("from") ?? "1", "from");
+      elapsedMs() < limitMs && totals.failed.length < failuresMax;
+      seed++
+    )
+      add(totals, await run(seed))
+  }
+
+  const seconds = elapsedMs() / 1000
+  const speed = totals.virtualMs / 1000 / seconds
+  say(
+    `${totals.seeds} seeds, ${totals.failed.length} failed; ${totals.events} events in ${seconds.toFixed(1)} s (${Math.round(
+      totals.events / seconds,
+    )}/s), ${(totals.virtualMs / 1000).toFixed(0)} s of virtual time (${speed.toFixed(0)} x real time)`,
+  )
+  say(
+    Object.entries(totals.counts)
+      .map(([name, count]) => `${name} ${count}`)
+      .join(", "),
+  )
+  for (const failed of totals.failed) say(`failed: ${replay(failed)}`)
+  if (totals.failed.length > 0 || different > 0) process.exitCode = 1
+}
+
+await main()
