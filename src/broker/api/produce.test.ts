@@ -52,7 +52,7 @@ test("pipelined produces keep their order, and their answers too", async () => {
         t.client.answered.slice(-60),
         Array.from({ length: 60 }, (_, index) => index + 1),
       )
-      answers.forEach((answer, number) => assert.equal(answer.baseOffset, Math.floor(number / 3)))
+      for (const [number, answer] of answers.entries()) assert.equal(answer.baseOffset, Math.floor(number / 3))
       for (let partition = 0; partition < 3; partition++) {
         assert.deepEqual(
           await t.readAll("t", partition),

@@ -213,7 +213,7 @@ export class BrokerWorld {
   metadata(topics: string[] | null, request: Partial<RequestInputOf<typeof metadata>> = {}, version = 12) {
     return this.client.send(metadata, version, {
       topics: topics?.map((name) => ({ name, topicId: "AAAAAAAAAAAAAAAAAAAAAA" })) ?? null,
-      allowAutoTopicCreation: false,
+      allowAutoTopicCreation: version < 4,
       includeClusterAuthorizedOperations: false,
       includeTopicAuthorizedOperations: false,
       ...request,
