@@ -12,7 +12,7 @@ import { runSeed, type SeedResult, type Workload } from "../sim/workloads/worklo
 
 const workloads: readonly Workload[] = [logWorkload, brokerWorkload]
 const logLinesShown = 40
-const failuresMax = 5
+const failuresMaxDefault = 5
 
 const usage = `usage: npm run simulate -- [options]
   --seed N          one seed, with all it says about itself
@@ -21,6 +21,7 @@ const usage = `usage: npm run simulate -- [options]
   --from N          first seed of --seconds (default 1)
   --double N        runs N seeds twice and compares their traces
   --workload NAME   one of: ${workloads.map(({ name }) => name).join(", ")} (default: all, in turn)
+  --failures N      stops after N failed seeds (default ${failuresMaxDefault})
   --trace FILE      with --seed: writes every event to a file
 `
 
@@ -84,6 +85,7 @@ async function main(): Promise<void> {
         double: { type: "string" },
         workload: { type: "string" },
         trace: { type: "string" },
+        failures: { type: "string" },
         help: { type: "boolean" },
       },
     }).values
@@ -98,6 +100,7 @@ async function main(): Promise<void> {
   const chosen = workloads.filter(({ name }) => text("workload") === undefined || name === text("workload"))
   if (chosen.length === 0) fail(`no workload ${text("workload")}`)
   const workloadOf = (seed: number) => chosen[seed % chosen.length]!
+  const failuresMax = integer(text("failures") ?? String(failuresMaxDefault), "failures")
   let running = ""
   // A rejection nobody handles, in a simulated node, is a finding like any other.
   process.on("uncaughtException", (error) => {

@@ -31,10 +31,12 @@ async function settled(t: BrokerWorld): Promise<string> {
 async function load(t: BrokerWorld, count: number): Promise<string[]> {
   const acknowledged: string[] = []
   const sent: Promise<unknown>[] = []
+  // One connection throughout: only there an order is promised.
+  const { client } = t
   for (let number = 0; number < count; number++) {
     const value = `v${number}`
     sent.push(
-      t.produce(value, { acks: number % 2 === 0 ? 1 : -1 }).then(
+      t.produce(value, { client, acks: number % 2 === 0 ? 1 : -1 }).then(
         ({ errorCode }) => {
           assert.equal(errorCode, Errors.NONE)
           acknowledged.push(value)

@@ -221,6 +221,7 @@ export class ReplicaManager {
         config: configOf(topic.name),
         ...wantedDirectory(state, nodeId),
       })
+      await this.#dropForeignFuture(log)
       const current = this.#image.topics.get(topic.name)
       const hosted = this.#partitions.get(topic.name)
       // The topic's removal is behind this in the chain of work, and takes the log with it.
@@ -236,6 +237,12 @@ export class ReplicaManager {
       })
       return false
     }
+  }
+
+  /** A copy that belongs to an earlier topic of this name must never be served; the move itself cuts what a copy holds beyond its log. */
+  async #dropForeignFuture(log: Log): Promise<void> {
+    const future = this.options.logs.getFuture(log.topic, log.partition)
+    if (future !== undefined && future.topicId !== log.topicId) await this.#deleteLog(future)
   }
 
   async #deleteLog(log: Log): Promise<void> {

@@ -39,6 +39,8 @@ export class SimulatedConnection implements Connection {
   #readingRegion = false
   #ending = false
   #endSent = false
+  /** A packet was lost for good, and the reset is on its way. */
+  #losing = false
   /** Packets that could not get through yet; everything behind them waits too. */
   #held: Packet[] = []
   #heldSinceNs = 0
@@ -248,7 +250,10 @@ export class SimulatedConnection implements Connection {
 
   #transmit(packet: Packet): void {
     const { scheduler, random, options } = this.network
+    // What is sent behind a lost packet never arrives: the stream has no holes.
+    if (this.#losing) return
     if (random.chance(options.resetChance)) {
+      this.#losing = true
       this.network.scheduler.after(
         this.network.latencyNs(this.machine, this.peer.machine),
         this.network.wires,

@@ -83,7 +83,10 @@ export class History {
   readonly #checkers: readonly Checker[]
 
   /** The checkers get a function that reports what they find wrong. */
-  constructor(makers: readonly ((report: (what: string) => void) => Checker)[]) {
+  constructor(
+    makers: readonly ((report: (what: string) => void) => Checker)[],
+    readonly onObserve: (observation: Observation) => void = () => {},
+  ) {
     const checkers: Checker[] = []
     for (const make of makers) {
       const checker: Checker = make((what) => {
@@ -96,6 +99,7 @@ export class History {
 
   observe(observation: Observation): void {
     this.count += 1
+    this.onObserve(observation)
     for (const checker of this.#checkers) checker.observe(observation)
   }
 

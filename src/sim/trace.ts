@@ -61,6 +61,11 @@ export class Trace {
     if (this.#lines !== undefined) this.#write(`- ${(timeNs / 1e6).toFixed(6)} ${node} ${text}`)
   }
 
+  /** For the reader alone, and not part of the hash: it costs nothing unless the text is wanted. */
+  remark(timeNs: number, text: () => string): void {
+    if (this.#lines !== undefined) this.#write(`= ${(timeNs / 1e6).toFixed(6)} ${text()}`)
+  }
+
   #write(line: string): void {
     const lines = this.#lines!
     lines.push(line)

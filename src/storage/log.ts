@@ -40,7 +40,7 @@ import { persistIndexes, writeSnapshot } from "./segment-files.js"
 import { deletedSuffix, floorSegment, Segment, type SegmentMark, segmentName, segmentSuffixes } from "./segment.js"
 import { Errors } from "../protocol/errors.js"
 import { TimeIndex } from "./time-index.js"
-import { findTimestamp, type TimestampedOffset } from "./timestamp-search.js"
+import { findTimestamp, largestTimestamp, type TimestampedOffset } from "./timestamp-search.js"
 
 /** Buffers of one gathered write: Linux takes 1,024 in one call. */
 export const writeBuffersMax = 1024
@@ -962,16 +962,23 @@ export class Log implements HotBufferOwner {
   /** The first record with the largest timestamp in the log; undefined when the log is empty. */
   async maxTimestampOffset(): Promise<TimestampedOffset | undefined> {
     await this.written()
-    const largest = await this.#serially(async () => {
-      let best: Segment | undefined
+    return this.#serially(async () => {
+      let best: { segment: Segment; timestamp: number } | undefined
       for (const segment of [...this.#segments]) {
-        if (!segment.timestampKnown) await this.#withFile(segment, (file) => this.#loadIndexes(segment, file))
-        if (segment.maxTimestamp >= 0 && (best === undefined || segment.maxTimestamp > best.maxTimestamp))
-          best = segment
+        const timestamp = await this.#largestTimestamp(segment)
+        if (timestamp >= 0 && (best === undefined || timestamp > best.timestamp)) best = { segment, timestamp }
       }
-      return best
+      return best && this.#findInSegment(best.segment, best.timestamp)
     })
-    return largest && this.#serially(() => this.#findInSegment(largest, largest.maxTimestamp))
+  }
+
+  /** Of the records that can be read: those below the log's start do not count, though their segment is still there. */
+  async #largestTimestamp(segment: Segment): Promise<number> {
+    if (!segment.timestampKnown) await this.#withFile(segment, (file) => this.#loadIndexes(segment, file))
+    if (segment.baseOffset >= this.#logStartOffset || segment.size === 0) return segment.maxTimestamp
+    return this.#withFile(segment, (file) =>
+      largestTimestamp(file, segment.writtenBytes, segment.baseOffset, this.#logStartOffset),
+    )
   }
 
   async #findInSegment(segment: Segment, timestamp: number): Promise<TimestampedOffset | undefined> {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { crc32c } from "../base/crc32c.js"
 import {
   buildBatch,
   controlRecordKey,
@@ -120,17 +121,31 @@ test("a transaction is open from its first batch to its marker", () => {
   assert.equal(verdict(state, { sequence: 2 }), "append")
 })
 
-test("a snapshot brings back the last batch of every producer, and is refused when a bit is wrong", () => {
+test("a snapshot brings back every remembered batch, and is refused when a bit is wrong", () => {
   const state = stateAfter({ sequence: 0, count: 2, baseOffset: 10 }, { sequence: 2, count: 2, baseOffset: 12 })
   const bytes = state.encodeSnapshot()
-  assert.equal(bytes.length, 10 + 46)
+  assert.equal(bytes.length, 10 + 2 * 46)
   const restored = ProducerState.decodeSnapshot(bytes)!
-  assert.deepEqual(restored.get(9), { ...state.get(9), batches: state.get(9)!.batches.slice(-1) })
+  assert.deepEqual(restored.get(9), state.get(9))
+  assert.equal(verdict(restored, { sequence: 0, count: 2 }), "duplicate")
   assert.equal(verdict(restored, { sequence: 2, count: 2 }), "duplicate")
+  assert.equal(verdict(restored, { sequence: 4 }), "append")
   for (let bit = 0; bit < bytes.length * 8; bit++) {
     const bad = Buffer.from(bytes)
     bad[bit >> 3]! ^= 1 << (bit & 7)
     assert.equal(ProducerState.decodeSnapshot(bad), undefined, `bit ${bit}`)
   }
   assert.equal(ProducerState.decodeSnapshot(bytes.subarray(0, 9)), undefined)
+})
+
+test("a snapshot of Kafka's has one entry for each producer, and one of a newer epoch replaces that of an older", () => {
+  const older = stateAfter({ sequence: 0 }).encodeSnapshot().subarray(10)
+  const newer = stateAfter({ sequence: 0, epoch: 1, baseOffset: 1 }).encodeSnapshot().subarray(10)
+  const bytes = Buffer.concat([Buffer.alloc(10), older, newer])
+  bytes.writeInt16BE(1, 0)
+  bytes.writeInt32BE(2, 6)
+  bytes.writeUInt32BE(crc32c(bytes, 6), 2)
+  const restored = ProducerState.decodeSnapshot(bytes)!
+  assert.equal(restored.get(9)?.producerEpoch, 1)
+  assert.equal(restored.get(9)?.batches.length, 1)
 })

@@ -192,22 +192,29 @@ export class ProducerState {
     for (const entry of other.entries()) this.#producers.set(entry.producerId, entry)
   }
 
-  /** Kafka's snapshot file: only the last batch of each producer, so older duplicates are not recognised after a restart. */
+  /**
+   * Kafka's snapshot file. Kafka writes the last batch of each producer; here every remembered one has an entry, the oldest first, so that a retry of any
+   * of them is recognised after a restart too. A reader for which a later entry of a producer replaces an earlier one, as in Kafka, sees what it always saw.
+   */
   encodeSnapshot(): Buffer {
-    const writer = new Writer(snapshotHeaderBytes + this.#producers.size * snapshotEntryBytes)
+    let count = 0
+    for (const { batches } of this.#producers.values()) count += Math.max(1, batches.length)
+    const writer = new Writer(snapshotHeaderBytes + count * snapshotEntryBytes)
     writer.int16(producerSnapshotVersion)
     writer.int32(0)
-    writer.int32(this.#producers.size)
+    writer.int32(count)
     for (const entry of this.#producers.values()) {
-      const last = entry.batches.at(-1)
-      writer.int64(entry.producerId)
-      writer.int16(entry.producerEpoch)
-      writer.int32(last?.lastSequence ?? -1)
-      writer.int64(last?.lastOffset ?? -1)
-      writer.int32(last?.offsetDelta ?? 0)
-      writer.int64(entry.lastTimestamp)
-      writer.int32(entry.coordinatorEpoch)
-      writer.int64(entry.currentTxnFirstOffset)
+      const batches = entry.batches.length === 0 ? [undefined] : entry.batches
+      for (const [slot, batch] of batches.entries()) {
+        writer.int64(entry.producerId)
+        writer.int16(entry.producerEpoch)
+        writer.int32(batch?.lastSequence ?? -1)
+        writer.int64(batch?.lastOffset ?? -1)
+        writer.int32(batch?.offsetDelta ?? 0)
+        writer.int64(slot === batches.length - 1 ? entry.lastTimestamp : (batch?.timestamp ?? -1))
+        writer.int32(entry.coordinatorEpoch)
+        writer.int64(entry.currentTxnFirstOffset)
+      }
     }
     const bytes = writer.finishBuffer()
     bytes.writeUInt32BE(crc32c(bytes, 6), 2)
@@ -233,13 +240,15 @@ export class ProducerState {
       const timestamp = reader.int64()
       const coordinatorEpoch = reader.int32()
       const currentTxnFirstOffset = reader.int64()
+      const earlier = state.#producers.get(producerId)
+      const kept = earlier?.producerEpoch === producerEpoch ? earlier.batches.slice(1 - rememberedBatchesMax) : []
       state.#producers.set(producerId, {
         producerId,
         producerEpoch,
         coordinatorEpoch,
         lastTimestamp: timestamp,
         currentTxnFirstOffset,
-        batches: lastOffset < 0 ? [] : [{ lastSequence, lastOffset, offsetDelta, timestamp }],
+        batches: lastOffset < 0 ? [] : [...kept, { lastSequence, lastOffset, offsetDelta, timestamp }],
       })
     }
     return state

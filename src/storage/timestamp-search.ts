@@ -58,6 +58,34 @@ export async function findTimestamp(
   }
 }
 
+/**
+ * The largest timestamp of the records at or above `fromOffset`, -1 without one. Looks into the one batch that lies on both sides of that offset, and at the
+ * headers of the others. Rejects as `findTimestamp`.
+ */
+export async function largestTimestamp(
+  file: File,
+  end: number,
+  baseOffset: number,
+  fromOffset: number,
+): Promise<number> {
+  let largest = -1
+  const straddling: { position: number; size: number }[] = []
+  await scanBatches(file, { from: 0, end, fromOffset: baseOffset }, (bytes, at, position, size) => {
+    if (batchLastOffset(bytes, at) < fromOffset) return true
+    if (batchBaseOffset(bytes, at) < fromOffset) straddling.push({ position, size })
+    else largest = Math.max(largest, batchMaxTimestamp(bytes, at))
+    return true
+  })
+  for (const { position, size } of straddling) {
+    const batch = Buffer.allocUnsafe(size)
+    const count = await file.read(batch, 0, size, position)
+    if (count < size) throw new MalformedError(`a batch of ${size} bytes ends after ${count}`)
+    for (const { offset, timestamp } of recordsOf(batch, 0, searchedBatchBytesMax))
+      if (offset >= fromOffset) largest = Math.max(largest, timestamp)
+  }
+  return largest
+}
+
 /** The first record of one batch that is late enough. */
 export function firstRecordAtLeast(
   batch: Buffer,

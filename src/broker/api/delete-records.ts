@@ -2,7 +2,7 @@
  * DeleteRecords: moves a partition's log start offset up.
  *
  * Behaviour: -1 means the high watermark. Refused for topics whose cleanup policy does not delete (POLICY_VIOLATION) and beyond the high watermark
- * (OFFSET_OUT_OF_RANGE). Answered when the new start is on the medium, so that no restart brings the records back. Versions: alike.
+ * (OFFSET_OUT_OF_RANGE). Answered when the new start is on the medium, so that no restart brings the records back; KAFKA_STORAGE_ERROR where it could not be written. Versions: alike.
  */
 import { Errors, type ErrorCode } from "../../protocol/errors.js"
 import { deleteRecords } from "../../protocol/messages/delete-records.js"
@@ -39,6 +39,8 @@ async function moveStart(
   if (partition === undefined) return failed(services.replicas.absenceOf(topic, index).errorCode)
   const refused = partition.checkLeader(-1)
   if (refused !== Errors.NONE) return failed(refused)
+  // Between its last look at the old copy and the new one's name, a move would not notice.
+  if (partition.appendsResumed !== undefined) return failed(Errors.NOT_LEADER_OR_FOLLOWER)
   if (!partition.log.config.cleanupPolicy.delete) return failed(Errors.POLICY_VIOLATION)
   const wanted = offset === highWatermark ? partition.highWatermark : offset
   if (wanted < 0 || !partition.log.maybeIncrementLogStartOffset(wanted)) return failed(Errors.OFFSET_OUT_OF_RANGE)

@@ -208,6 +208,7 @@ class BrokerRun {
       }
     }
     model.history.observe({ kind: "restarted" })
+    model.life += 1
     node.restart()
   }
 
@@ -238,10 +239,14 @@ class BrokerRun {
     this.faults.heal()
     await this.#bootHealthy()
     model.isEnding = true
-    const producing = Promise.all(this.#producers.map((_, index) => actors[index]))
+    const consumers = this.options.consumers
+    const producing = Promise.all(
+      actors.filter((_, index) => index < this.#producers.length || index >= this.#producers.length + consumers),
+    )
     const finished = await Promise.race([producing.then(() => true), world.sleep(finishesWithinMs).then(() => false)])
     model.history.verify()
-    if (!finished) throw new ViolationError(`liveness: producers have batches open after ${finishesWithinMs} ms`)
+    if (!finished)
+      throw new ViolationError(`liveness: producers or the administrator wait for answers after ${finishesWithinMs} ms`)
     await this.#audit()
     model.history.verify()
     model.isOver = true

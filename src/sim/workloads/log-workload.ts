@@ -7,6 +7,7 @@
 import { defaultLogConfig, type LogConfig } from "../../config/log-config.js"
 import { DiskError, isFileRegion } from "../../env/env.js"
 import { batchBaseOffset, batchLastOffset } from "../../protocol/batch-header.js"
+import { Errors } from "../../protocol/errors.js"
 import { batchesIn, buildBatch, recordsOf } from "../../protocol/record-batch.js"
 import type { Log } from "../../storage/log.js"
 import { LogManager } from "../../storage/log-manager.js"
@@ -339,10 +340,8 @@ class LogRun {
     const bytes = Buffer.from(batch.bytes)
     const result = log.append(bytes, { origin: "client", leaderEpoch: 0, nowMs: this.node.env.clock.wallMs() })
     if (!result.ok) {
-      const last = log.producers.get(batch.producerId)?.batches.at(-1)?.lastSequence ?? Number.POSITIVE_INFINITY
-      // A retry behind the last batch may be refused: a snapshot remembers one batch of a producer, as Kafka's does, not five.
-      if (batch.triedBefore && last < batch.baseSequence - 1)
-        throw new ViolationError(`${state.name}: a retry finds a gap before it: ${result.message}`)
+      if (batch.triedBefore && result.error === Errors.OUT_OF_ORDER_SEQUENCE_NUMBER)
+        throw new ViolationError(`${state.name}: a retry is not known any more: ${result.message}`)
       return false
     }
     batch.baseOffset = result.baseOffset

@@ -236,7 +236,7 @@ export class Administrator {
     const fact = `${key} of ${topic.topicId}`
     if (key === "ottla.flush.policy") {
       // A weaker policy would leave little to check: only topics that have one already change it.
-      if (topic.options.flushPolicy === "flush") return
+      if (topic.options.flushPolicy !== "memory") return
       topic.flushPolicy = weakerOf(topic.flushPolicy, value as FlushPolicy)
     }
     this.#written(fact, value)

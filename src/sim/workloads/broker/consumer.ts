@@ -39,6 +39,10 @@ type Partitions = ResponseOf<typeof fetch>["responses"][number]["partitions"][nu
 export class SimulatedConsumer {
   readonly #random: SeededRandom
   readonly name: string
+  /** Of the broker when the present connection was made. */
+  #life = 0
+  /** Acknowledged deletions when the question was sent that is answered now: an answer may be older than any that came meanwhile. */
+  #deletionsWhenAsked = 0
 
   constructor(
     readonly model: Model,
@@ -51,6 +55,7 @@ export class SimulatedConsumer {
   async run(): Promise<void> {
     const { model, env } = this
     while (!model.isOver) {
+      this.#life = model.life
       const client = await model.connect(env, this.name)
       if (client !== undefined) {
         await this.#session(client)
@@ -81,6 +86,7 @@ export class SimulatedConsumer {
       if (random.chance(0.05)) await this.#seek(client, random.pick(positions))
       const asked = session.epoch > 0 ? positions.filter((each) => each.offset !== each.toldOffset) : positions
       for (const each of asked) each.toldOffset = each.offset
+      this.#deletionsWhenAsked = model.counts.deletedRecords
       const answer = await client.send(
         fetch,
         version,
@@ -161,10 +167,9 @@ export class SimulatedConsumer {
         model.violated(`good records are served: ${name} at ${position.offset} answers error ${data.errorCode}`)
       return false
     }
-    model.history.observe({
-      kind: "offsets",
-      observer: this.name,
-      partition: name,
+    // Late news of a broker that died since, of a topic that may have lost it by now.
+    if (position.topic.flushPolicy !== "flush" && this.#life !== model.life) return false
+    this.#sawOffsets(this.name, name, {
       ...(data.logStartOffset >= 0 && { logStartOffset: data.logStartOffset }),
       highWatermark: data.highWatermark,
     })
@@ -216,6 +221,7 @@ export class SimulatedConsumer {
     timestamp: number,
   ): Promise<number | undefined> {
     const version = this.#random.between(listOffsets.minVersion, listOffsets.maxVersion)
+    this.#deletionsWhenAsked = this.model.counts.deletedRecords
     const answer = await client.send(
       listOffsets,
       version,
@@ -232,9 +238,20 @@ export class SimulatedConsumer {
     if (result === undefined || result.errorCode !== Errors.NONE || !topic.isLive) return undefined
     const observer = `${this.name} by list`
     const name = topic.partitionName(partition)
-    if (timestamp === -2)
-      this.model.history.observe({ kind: "offsets", observer, partition: name, logStartOffset: result.offset })
-    else this.model.history.observe({ kind: "offsets", observer, partition: name, highWatermark: result.offset })
+    this.#sawOffsets(
+      observer,
+      name,
+      timestamp === -2 ? { logStartOffset: result.offset } : { highWatermark: result.offset },
+    )
     return result.offset
+  }
+
+  /** An answer of a broker that has died since is late news: what it said was not a promise to anyone who asks now. */
+  #sawOffsets(observer: string, partition: string, offsets: { logStartOffset?: number; highWatermark?: number }): void {
+    if (this.#life !== this.model.life) return
+    const { logStartOffset, ...others } = offsets
+    const isFresh = this.#deletionsWhenAsked === this.model.counts.deletedRecords
+    const told = isFresh && logStartOffset !== undefined ? { ...others, logStartOffset } : others
+    this.model.history.observe({ kind: "offsets", observer, partition, ...told })
   }
 }

@@ -101,6 +101,8 @@ export class Model {
   isOver = false
   #nextValue = 0
   #nextName = 0
+  /** Counts the broker's processes: what a connection to an earlier one still brings says nothing of the present one. */
+  life = 0
   /** Since when the present broker has been serving without anything done to it; undefined while it is not. */
   healthySinceMs: number | undefined
   wallMsMax = 0
@@ -112,15 +114,18 @@ export class Model {
     readonly random: SeededRandom,
   ) {
     this.batchesLeft = options.batches
-    this.history = new History([
-      (report) => new AcknowledgedReadBack(report),
-      (report) => new NothingRefusedAppears(report),
-      (report) => new OffsetsNeverGoBack(report),
-      (report) => new BytesNeverChange(report),
-      (report) => new ReadsBelowHighWatermark(report),
-      (report) => new ProducerIdsNeverRepeat(report),
-      (report) => new MetadataSurvives(report),
-    ])
+    this.history = new History(
+      [
+        (report) => new AcknowledgedReadBack(report),
+        (report) => new NothingRefusedAppears(report),
+        (report) => new OffsetsNeverGoBack(report),
+        (report) => new BytesNeverChange(report),
+        (report) => new ReadsBelowHighWatermark(report),
+        (report) => new ProducerIdsNeverRepeat(report),
+        (report) => new MetadataSurvives(report),
+      ],
+      (observation) => world.trace.remark(world.scheduler.nowNs, () => JSON.stringify(observation)),
+    )
     const judge = (name: string) => (what: string) => this.violated(`${name}: ${what}`)
     this.timestamps = new TimestampsAreExact(judge("offsets for times are exact"))
     this.retention = new RetentionKeepsEnough(judge("retention keeps what it must"))

@@ -20,10 +20,12 @@ export interface TopicOptions {
   readonly configs: Readonly<Record<string, string>>
 }
 
-function drawTopic(random: SeededRandom): TopicOptions {
+function drawTopic(random: SeededRandom, mayBeFull: boolean): TopicOptions {
   const retentionMs = random.chance(0.25) ? random.magnitude(1, 60_000) : -1
   const retentionBytes = random.chance(0.2) ? random.magnitude(4096, 131_072) : -1
-  const flushPolicy = random.pick(["flush", "flush", "flush", "flush", "replicated", "memory"] as const)
+  const drawn = random.pick(["flush", "flush", "flush", "flush", "replicated", "memory"] as const)
+  // What is only in memory is lost at any moment when the disk has no room for it, not at a crash alone.
+  const flushPolicy = drawn === "memory" && mayBeFull ? "replicated" : drawn
   return {
     partitions: random.magnitude(1, 4),
     flushPolicy,
@@ -54,13 +56,14 @@ function drawTopic(random: SeededRandom): TopicOptions {
 export function drawOptions(random: SeededRandom) {
   const fault = <T>(value: T, none: T): T => (random.chance(0.5) ? value : none)
   const lives = random.between(1, 5)
+  const fullChance = fault(0.5, 0)
   return {
     lives,
     lifeMs: random.magnitude(1000, 65_000),
     clients: random.between(1, 4),
     producers: random.between(1, 4),
     consumers: random.between(1, 3),
-    topics: Array.from({ length: random.between(1, 3) }, () => drawTopic(random)),
+    topics: Array.from({ length: random.between(1, 3) }, () => drawTopic(random, fullChance > 0)),
     batches: random.magnitude(32, 512),
     recordsPerBatchMax: random.magnitude(1, 16),
     valueBytesMax: random.pick([64, 512, 512, 4096, 4096, 32_768]),
@@ -82,7 +85,7 @@ export function drawOptions(random: SeededRandom) {
     syncErrorChance: fault(1 / random.magnitude(100, 4000), 0),
     writeErrorChance: fault(1 / random.magnitude(200, 8000), 0) * (random.chance(0.5) ? 1 : 0),
     readErrorChance: fault(1 / random.magnitude(200, 8000), 0) * (random.chance(0.3) ? 1 : 0),
-    fullChance: fault(0.5, 0),
+    fullChance,
     openFilesChance: fault(0.3, 0) * (random.chance(0.5) ? 1 : 0),
     resetChance: fault(1 / random.magnitude(50, 5000), 0),
     stallChance: fault(1 / random.magnitude(50, 5000), 0),

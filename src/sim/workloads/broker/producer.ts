@@ -63,6 +63,8 @@ export class SimulatedProducer {
   #producerId = -1
   #name = ""
   #mustStartAnew = false
+  /** Of the broker when the present connection was made. */
+  #life = 0
 
   constructor(
     readonly model: Model,
@@ -83,6 +85,7 @@ export class SimulatedProducer {
   async run(): Promise<void> {
     const { model, env } = this
     while (!model.isOver && !(this.#hasNothingToDo && this.openBatches === 0)) {
+      this.#life = model.life
       const client = await model.connect(env, this.#name)
       if (client !== undefined) {
         if (await this.#introduce(client)) await this.#session(client)
@@ -250,7 +253,9 @@ export class SimulatedProducer {
     }
     const { errorCode, baseOffset } = result
     if (errorCode === Errors.NONE) {
-      if (batch.topic.isLive) this.#acknowledge(batch, name, baseOffset, result.logAppendTimeMs)
+      // Late news of a broker that died since, of a topic that may have lost it by now.
+      const isLate = batch.topic.flushPolicy !== "flush" && this.#life !== model.life
+      if (batch.topic.isLive && !isLate) this.#acknowledge(batch, name, baseOffset, result.logAppendTimeMs)
       else this.#giveUp(batch)
       this.#remove(batch)
       return true
