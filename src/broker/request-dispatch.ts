@@ -83,6 +83,7 @@ export function requestDispatch(
       }
     }
     const failed = (error: unknown): Reply => {
+      if (!kept) frame.release()
       runSent()
       return fail(error, `${entry.api.name} v${apiVersion}`)
     }
@@ -99,7 +100,10 @@ export function requestDispatch(
       }
       return { reply: encode(handled) }
     } catch (error) {
-      if (error instanceof MalformedError) return refuse(error, `a ${entry.api.name} request`)
+      if (error instanceof MalformedError) {
+        if (!kept) frame.release()
+        return refuse(error, `a ${entry.api.name} request`)
+      }
       return { reply: failed(error) }
     }
   }

@@ -59,10 +59,7 @@ test("a replica moves to another directory under load, and nothing is lost, doub
         const loading = load(t, 200)
         await t.passTime(5)
         const other = await t.connect()
-        const client = t.client
-        t.client = other
-        assert.equal(await t.moveReplica(otherThan(before)), Errors.NONE)
-        t.client = client
+        assert.equal(await t.moveReplica(otherThan(before), "t", [0], other), Errors.NONE)
         const acknowledged = await loading
         assert.equal(await settled(t), otherThan(before))
         assert.equal(acknowledged.length, 200)

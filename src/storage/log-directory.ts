@@ -232,6 +232,14 @@ export class LogDirectory implements LogHome {
     await this.checkpoint()
   }
 
+  /** Gives the folder back as it is: what it says of logs that were never opened stays. */
+  async release(): Promise<void> {
+    for (const log of this.logs) await log.close()
+    this.#closed = true
+    this.#flusher.stop()
+    await this.lock.release()
+  }
+
   /** Closes all logs and, if everything is on the medium, says so in the folder. */
   async close(brokerEpoch: number): Promise<void> {
     let clean = this.#failureReason === undefined

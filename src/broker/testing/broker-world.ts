@@ -243,8 +243,8 @@ export class BrokerWorld {
     return answer.responses[0]!
   }
 
-  async moveReplica(path: string, topic = "t", partitions = [0]): Promise<number> {
-    const answer = await this.client.send(alterReplicaLogDirs, 2, {
+  async moveReplica(path: string, topic = "t", partitions = [0], client = this.client): Promise<number> {
+    const answer = await client.send(alterReplicaLogDirs, 2, {
       dirs: [{ path, topics: [{ name: topic, partitions }] }],
     })
     return answer.results[0]!.partitions[0]!.errorCode
