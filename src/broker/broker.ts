@@ -241,7 +241,11 @@ export class Broker {
     await this.metadataLog.start({
       onCommitted: (highWatermark) => this.#machine.committedTo(highWatermark),
       onAppendsLost: (endOffset) => this.#machine.lostLeadership(endOffset),
-      onFailed: (reason) => this.#fatal(reason),
+      onFailed: (reason) => {
+        // Nothing is committed any more: whoever waits for it, a stop above all, must be told.
+        this.#machine.lostLeadership(this.metadataLog.logEndOffset)
+        this.#fatal(reason)
+      },
     })
     this.#machine.skipTo(this.metadataLog.logEndOffset)
     // What another controller began and never ended does not count, and would keep everything after it from counting.
