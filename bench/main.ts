@@ -20,7 +20,7 @@ import { parseOptions, usage, UsageError } from "./options.js"
 import { Processes } from "./processes.js"
 import { profileProduce } from "./profile.js"
 import { plainTable, readResults, resultsText, Samples } from "./report.js"
-import { figures, type GroupName, groupNames, rows, selectRows } from "./rows.js"
+import { type GroupName, groupNames, rows, selectRows } from "./rows.js"
 import { kafka, ottla } from "./systems.js"
 import { kafkaJars, limitsProgram, rdkafkaProgram } from "./tools.js"
 
@@ -84,13 +84,11 @@ async function main(): Promise<void> {
   const resultsFile = join(root, "bench", "RESULTS.md")
   const before = existsSync(resultsFile) ? readResults(readFileSync(resultsFile, "utf8")) : {}
   const date = new Date().toISOString().slice(0, 10)
-  const measured = new Set<string>()
   for (const group of groupNames) {
     const asked = rows.filter((row) => row.group === group && selected.rows.has(row.row))
     if (asked.length === 0) continue
     await groups[group](context)
     const results = samples.results(before, date)
-    for (const { id } of figures) if (results[id] !== before[id]) measured.add(id)
     process.stdout.write(
       `\n${plainTable(results, new Set(asked.flatMap((row) => row.figures.map(({ id }) => id))))}\n\n`,
     )
@@ -107,7 +105,6 @@ async function main(): Promise<void> {
     )
   }
   for (const [name, why] of samples.skipped) say(`not measured: ${name}: ${why}`)
-  process.stdout.write(`${plainTable(samples.results(before, date), measured)}\n`)
 }
 
 try {

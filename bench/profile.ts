@@ -3,18 +3,20 @@
  *
  * Owns a throwaway look, not a figure: profiling slows the broker, so rates from here are compared with nothing.
  */
+import { once } from "node:events"
 import { readdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { Client } from "./client.js"
 import type { Generator } from "./generator.js"
 import { warmMemory } from "./machine.js"
-import type { Processes } from "./processes.js"
+import { type Processes, stop } from "./processes.js"
 import { host, type System, withCpu } from "./systems.js"
 
 const partitions = 4
 const recordBytes = 1000
 const records = 2_000_000
 const shown = 40
+const systemCallsShown = 25
 
 interface CpuProfile {
   readonly nodes: readonly {
@@ -25,7 +27,7 @@ interface CpuProfile {
   readonly timeDeltas: readonly number[]
 }
 
-/** Functions with the most own time, in ms and as share of the whole profile. */
+/** Functions with the most own time, in ms and as share of the time the thread was busy. */
 export function topFunctions(
   profile: CpuProfile,
   count: number,
@@ -35,6 +37,7 @@ export function topFunctions(
   let total = 0
   profile.samples.forEach((id, index) => {
     const { functionName, url, lineNumber } = nodes.get(id)!
+    if (functionName === "(idle)") return
     const name = `${functionName || "(anonymous)"} ${url.split("/").at(-1)}:${lineNumber + 1}`
     const us = profile.timeDeltas[index] ?? 0
     own.set(name, (own.get(name) ?? 0) + us)
@@ -69,13 +72,20 @@ export async function profileProduce(bench: {
     bench.say("no system calls, as there is no strace")
     return
   }
-  await load(bench, ["strace", "-f", "-c", "-o", counts, process.execPath])
-  process.stdout.write(`\n${readFileSync(counts, "utf8").split("\n").slice(0, 25).join("\n")}\n`)
+  // Attached, so that the broker is still our own child: strace as its parent would be what gets the signal to stop.
+  await load(bench, [process.execPath], async (pid, produce) => {
+    const tracer = bench.processes.start("strace", ["-f", "-c", "-o", counts, "-p", String(pid)])
+    await once(tracer.stderr!, "data")
+    await produce()
+    await stop(tracer, "SIGINT")
+  })
+  process.stdout.write(`\n${readFileSync(counts, "utf8").split("\n").slice(0, systemCallsShown).join("\n")}\n`)
 }
 
 async function load(
   { system, directory, generator, say }: Parameters<typeof profileProduce>[0],
   command: readonly string[],
+  around: (pid: number, produce: () => Promise<void>) => Promise<void> = (_pid, produce) => produce(),
 ): Promise<void> {
   const data = join(directory, "profile")
   rmSync(data, { recursive: true, force: true })
@@ -86,13 +96,13 @@ async function load(
     await client.createTopic("load", partitions)
     client.close()
     warmMemory(directory, records * recordBytes * 1.25)
-    const { result, cpu } = await withCpu(server, () =>
-      generator.produce({ port: server.port, topic: "load", partitions, records, recordBytes }),
-    )
-    const perGb = cpu === undefined ? "-" : (cpu / ((records * recordBytes) / 1e9)).toFixed(2)
-    say(
-      `${Math.round(result.rate).toLocaleString("en-US")} records/s, ${perGb} CPU-s/GB, with ${command.slice(0, 2).join(" ")}`,
-    )
+    await around(server.pid, async () => {
+      const { result, cpu } = await withCpu(server, () =>
+        generator.produce({ port: server.port, topic: "load", partitions, records, recordBytes }),
+      )
+      const perGb = cpu === undefined ? "-" : (cpu / ((records * recordBytes) / 1e9)).toFixed(2)
+      say(`${Math.round(result.rate).toLocaleString("en-US")} records/s, ${perGb} CPU-s/GB, while watched`)
+    })
   } finally {
     await server.stop()
     rmSync(data, { recursive: true, force: true })

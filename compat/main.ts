@@ -16,6 +16,7 @@ import { kafkajs } from "./clients/kafkajs.js"
 import { kcat } from "./clients/kcat.js"
 import { nodeRdkafka } from "./clients/node-rdkafka.js"
 import { platformaticKafka } from "./clients/platformatic-kafka.js"
+import { readmeChecks } from "./clients/readme.js"
 import { wire } from "./clients/wire.js"
 import { killLoop } from "./kill-loop.js"
 import { librdkafkaSuite } from "./librdkafka/suite.js"
@@ -25,6 +26,7 @@ import { endEverything, freePort, Skip, temporaryDirectory } from "./work.js"
 
 const checks: readonly Check[] = [
   wire,
+  ...readmeChecks,
   kcat,
   kafkajs,
   platformaticKafka,

@@ -1,4 +1,4 @@
-// `npm run check`: everything a change must pass.
+// `npm run check [-- steps]`: everything a change must pass, or the steps named.
 import { spawnSync } from "node:child_process"
 import { join } from "node:path"
 import { prepare, root } from "./prepare.mjs"
@@ -15,8 +15,15 @@ const steps = [
   ["simulation", process.execPath, ["build/src/cli/simulate.js", "--seconds", simulationSeconds]],
   ["fuzz", process.execPath, ["build/src/cli/fuzz.js", "--seconds", fuzzSeconds]],
 ]
+const wanted = process.argv.slice(2)
+const unknown = wanted.filter((name) => !steps.some(([step]) => step === name))
+if (unknown.length > 0) {
+  process.stderr.write(`check: no step ${unknown.join(", ")}; there are ${steps.map(([step]) => step).join(", ")}\n`)
+  process.exit(2)
+}
 let failed = 0
 for (const [name, command, args] of steps) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue
   const started = Date.now()
   process.stderr.write(`\ncheck: ${name}\n`)
   const result = spawnSync(command, args, { cwd: root, stdio: "inherit" })

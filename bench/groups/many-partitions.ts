@@ -6,7 +6,7 @@ const producers = 10
 const recordBytes = 1000
 
 export async function manyPartitions(context: Context): Promise<void> {
-  const records = context.quick ? 500_000 : 2_000_000
+  const records = context.quick ? 500_000 : 1_000_000
   await alternate(context, "many-partitions", (system) =>
     onFreshServer(context, system, async (server, client) => {
       const measure = async (partitions: number): Promise<number> => {

@@ -6,7 +6,7 @@ import { partitions } from "./stream.js"
 const recordBytes = 100
 
 export async function small(context: Context): Promise<void> {
-  const records = context.quick ? 3_000_000 : 15_000_000
+  const records = context.quick ? 3_000_000 : 8_000_000
   await alternate(context, "small", (system) =>
     onFreshServer(context, system, async (server, client) => {
       const load = { port: server.port, topic: "load", partitions, records, recordBytes }

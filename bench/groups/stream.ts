@@ -16,7 +16,7 @@ const recentBytes = 16_000_000
 
 export async function stream(context: Context): Promise<void> {
   const wanted = (row: string) => context.rows.has(row)
-  const records = context.quick ? 1_000_000 : 4_000_000
+  const records = context.quick ? 1_000_000 : 2_000_000
   const warmRecords = context.quick ? 300_000 : 1_000_000
   await alternate(context, "stream", (system) =>
     onFreshServer(context, system, async (server, client) => {

@@ -5,7 +5,8 @@
  * request is served only when all of them are done. Order at stop: the reverse, and everything on the medium.
  */
 import { InvariantError } from "../base/assert.js"
-import type { BrokerId } from "../base/ids.js"
+import type { BrokerId, Uuid } from "../base/ids.js"
+import { MalformedError } from "../base/reader.js"
 import type { ListenerEndpoint } from "../config/listeners.js"
 import type { ServerConfig } from "../config/server-config.js"
 import { partitionChange } from "../controller/brokers.js"
@@ -80,12 +81,15 @@ export class Broker {
     private readonly logs: LogManager,
     private readonly metadataLog: MetadataLog,
   ) {
-    this.#configs = new ConfigView(config.nodeId, config.values, () => this.#image)
+    // Kafka shows node.id under its old name too.
+    const values = new Map(config.values).set("broker.id", String(config.nodeId))
+    this.#configs = new ConfigView(config.nodeId, values, () => this.#image)
     this.#replicas = new ReplicaManager({
       env,
       nodeId: config.nodeId,
       logs,
       configOf: (topic) => this.#configs.logConfig(topic),
+      onBroken: (error) => this.#fatal(error instanceof Error ? (error.stack ?? error.message) : String(error)),
       assignDirectories: (assignments) => {
         void this.#controller.write(
           assignments.map(({ topicId, partition, directories }) =>
@@ -166,6 +170,9 @@ export class Broker {
   readonly #controller: MetadataController
   readonly #server: Server
   readonly #listenerNames = new Map<number, string>()
+  /** Topics that the log on the medium says are gone; a crash may have come before their files went. */
+  readonly #removedTopicIds = new Set<Uuid>()
+  #snapshotting: Promise<void> = Promise.resolve()
   #isReady = false
   #becomeReady: () => void = () => {}
   readonly #ready = new Promise<void>((resolve) => {
@@ -181,8 +188,8 @@ export class Broker {
     checkRoles(config)
     checkListeners(config, options)
     let logs: LogManager | undefined
+    let broker: Broker | undefined
     try {
-      let broker: Broker | undefined
       logs = await LogManager.openDirectories(env, {
         directories: config.logDirs,
         nodeId: config.nodeId,
@@ -205,6 +212,7 @@ export class Broker {
       await broker.#start(home)
       return broker
     } catch (error) {
+      if (broker !== undefined) await broker.#server.close()
       await logs?.close()
       throw startError(error)
     }
@@ -240,6 +248,11 @@ export class Broker {
       },
     })
     this.#machine.skipTo(this.metadataLog.logEndOffset)
+    // What another controller began and never ended does not count, and would keep everything after it from counting.
+    if (this.#image.openTransaction !== undefined)
+      await this.#controller.write([
+        { type: "AbortTransactionRecord", value: { reason: "the controller that began it is gone" } },
+      ])
     if (isNew) await this.#bootstrap(home)
     const endPoints = await this.#listen()
     this.#endpoints = endPoints
@@ -255,11 +268,11 @@ export class Broker {
     this.#isReady = true
     this.#becomeReady()
     this.#replicas.resumeMoves()
+    this.#replicas.clearStrays(this.#removedTopicIds)
   }
 
-  /** Replays snapshot and log. True: there was nothing. */
+  /** Replays snapshot and log. True: no record was there. The log may hold a leader change even so: a first start that was cut short. */
   async #loadMetadata(): Promise<boolean> {
-    if (this.metadataLog.isEmpty) return true
     const snapshot = await this.metadataLog.latestSnapshot()
     if (snapshot !== undefined) {
       const { endOffset, epoch } = snapshot.id
@@ -270,12 +283,14 @@ export class Broker {
     }
     const records: { record: MetadataRecord; offset: number; epoch: number }[] = []
     for await (const { value, offset, epoch } of this.metadataLog.valuesFrom(snapshot?.id.endOffset ?? 0)) {
-      records.push({ record: decodeRecord(value), offset, epoch })
+      const record = decodeRecord(value)
+      if (record.type === "RemoveTopicRecord") this.#removedTopicIds.add(record.value.topicId)
+      records.push({ record, offset, epoch })
     }
     this.#machine.catchUp(records, this.metadataLog.logEndOffset)
     // Known before the logs are opened, because their settings are in it; told to the replicas only when the logs are there.
     this.#image = this.#machine.committed
-    return false
+    return this.#image.offset < 0
   }
 
   /** The first records of a new cluster: those that `kafka-storage format` left, or our own. */
@@ -335,12 +350,15 @@ export class Broker {
   }
 
   #snapshot(image: MetadataImage): void {
+    if (this.metadataLog.isSnapshotting) return
     // Values are made here, from the image as it is now; only writing them takes time.
     const values = [...snapshotRecords(image)].map(encodeRecord)
-    this.metadataLog.snapshot(values, { endOffset: image.offset + 1, epoch: image.epoch }).catch((error: unknown) => {
-      if (!(error instanceof DiskError)) return this.#fatal(String(error))
-      this.env.log.log("error", "a metadata snapshot could not be written", { error: error.message })
-    })
+    this.#snapshotting = this.metadataLog
+      .snapshot(values, { endOffset: image.offset + 1, epoch: image.epoch })
+      .catch((error: unknown) => {
+        if (!(error instanceof DiskError)) return this.#fatal(String(error))
+        this.env.log.log("error", "a metadata snapshot could not be written", { error: error.message })
+      })
   }
 
   #onDirectoryFailed(reason: string): void {
@@ -364,6 +382,7 @@ export class Broker {
     await this.#controller.fence()
     await this.#replicas.stop()
     await this.#server.close()
+    await this.#snapshotting
     await this.logs.close(this.#controller.brokerEpoch)
   }
 }
@@ -413,6 +432,8 @@ function startError(error: unknown): unknown {
   }
   if (error instanceof DirectoryError || error instanceof MetadataLogError || error instanceof DiskError)
     return new StartError(error.message)
+  if (error instanceof MalformedError)
+    return new StartError(`the metadata log holds what this version cannot read: ${error.message}`)
   if (error instanceof NetworkError) return new StartError(`listeners: ${error.message}`)
   if (error instanceof InvariantError) return new StartError(error.message)
   return error

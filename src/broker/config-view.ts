@@ -3,7 +3,7 @@
  *
  * Owns the joining of the layers for this broker, and the rules that a change of them must meet. Tables, grammar and precedence are in `config/`.
  */
-import type { BrokerId } from "../base/ids.js"
+import { isValidTopicName, type BrokerId } from "../base/ids.js"
 import { type BrokerLayers, brokerConfigText, type ConfigValues } from "../config/config-layers.js"
 import type { ConfigEntry } from "../config/config-entry.js"
 import { configEntry, type ConfigScope } from "../config/config-tables.js"
@@ -18,6 +18,7 @@ import {
 import { type LogConfig, logConfigOf } from "../config/log-config.js"
 import { parseConfig } from "../config/parse.js"
 import type { ConfigRules } from "../controller/configs.js"
+import { invalidTopicName } from "../controller/topics.js"
 import { configOverrides, type MetadataImage, resourceTypes } from "../metadata/image.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
 
@@ -73,28 +74,37 @@ export class ConfigView {
     resourceName: string,
   ): { errorCode: ErrorCode; errorMessage: string | null } | undefined {
     if (resourceType === resourceTypes.topic) {
+      if (!isValidTopicName(resourceName))
+        return { errorCode: Errors.INVALID_TOPIC_EXCEPTION, errorMessage: invalidTopicName(resourceName) }
       return this.image().topics.has(resourceName)
         ? undefined
-        : { errorCode: Errors.UNKNOWN_TOPIC_OR_PARTITION, errorMessage: null }
+        : { errorCode: Errors.UNKNOWN_TOPIC_OR_PARTITION, errorMessage: "" }
     }
     if (resourceType === resourceTypes.broker || resourceType === resourceTypes.brokerLogger) {
       if ((resourceType === resourceTypes.broker && resourceName === "") || resourceName === String(this.nodeId))
         return undefined
-      const errorMessage = /^\d+$/.test(resourceName)
-        ? `Unexpected broker id, expected ${this.nodeId} or empty string, but received ${resourceName}`
-        : `Broker id must be an integer, but it is: ${resourceName}`
+      const isLogger = resourceType === resourceTypes.brokerLogger
+      const errorMessage =
+        resourceName === ""
+          ? "Broker id must not be empty"
+          : /^\d+$/.test(resourceName)
+            ? `Unexpected broker id, expected ${this.nodeId}${isLogger ? "" : " or empty string,"} but received ${resourceName}`
+            : `Broker id must be an integer, but it is: ${resourceName}`
       return { errorCode: Errors.INVALID_REQUEST, errorMessage }
     }
     if (resourceType === resourceTypes.group || resourceType === resourceTypes.clientMetrics) {
+      const what = resourceType === resourceTypes.group ? "Group name" : "Client metrics subscription name"
       return resourceName === ""
-        ? { errorCode: Errors.INVALID_REQUEST, errorMessage: "The name of the resource must not be empty." }
+        ? { errorCode: Errors.INVALID_REQUEST, errorMessage: `${what} must not be empty` }
         : undefined
     }
     return { errorCode: Errors.INVALID_REQUEST, errorMessage: `Unsupported resource type: ${resourceType}` }
   }
 
   readonly rules: ConfigRules = {
+    nodeId: () => this.nodeId,
     problem: (resourceType, name, value) => configProblem(resourceType, name, value),
+    isPerBroker: (name) => entryOf(resourceTypes.broker, name)?.updateMode === "per-broker",
     isList: (resourceType, name) => entryOf(resourceType, name)?.type === "list",
     inherited: (resourceType, name) =>
       this.describe(resourceType, resourceType === resourceTypes.broker ? String(this.nodeId) : " ").find(
@@ -119,11 +129,19 @@ function entryOf(resourceType: number, name: string): ConfigEntry | undefined {
 export function configProblem(resourceType: number, name: string, value: string): string | undefined {
   const entry = entryOf(resourceType, name)
   if (entry === undefined) {
-    return resourceType === resourceTypes.topic ? `Unknown topic config name: ${name}` : `Unknown config name: ${name}`
+    const kind = { [resourceTypes.topic]: "topic ", [resourceTypes.group]: "group " }[resourceType] ?? ""
+    return `Unknown ${kind}config name: ${name}`
   }
   if (resourceType === resourceTypes.broker && (entry.updateMode ?? "read-only") === "read-only") {
     return `Cannot update these configs dynamically: [${name}]`
   }
   const parsed = parseConfig(entry, value)
+  if (parsed.ok && resourceType === resourceTypes.topic && name === "remote.storage.enable" && parsed.text === "true")
+    return "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage."
+  if (parsed.ok && resourceType === resourceTypes.clientMetrics && name === "interval.ms") {
+    const intervalMs = Number(parsed.text)
+    if (intervalMs < 100 || intervalMs > 3_600_000)
+      return `Invalid value ${value} for interval.ms, interval must be between 100 and 3600000 (1 hour)`
+  }
   return parsed.ok ? undefined : parsed.message
 }

@@ -93,8 +93,8 @@ export class FetchSessions {
     }
     const session = this.#sessions.get(sessionId)
     if (session === undefined) return failed(Errors.FETCH_SESSION_ID_NOT_FOUND)
-    if (session.usesTopicIds !== usesTopicIds) return failed(Errors.FETCH_SESSION_TOPIC_ID_ERROR)
     if (session.epoch !== sessionEpoch) return failed(Errors.INVALID_FETCH_SESSION_EPOCH)
+    if (session.usesTopicIds !== usesTopicIds) return failed(Errors.FETCH_SESSION_TOPIC_ID_ERROR)
     for (const partition of partitions) {
       const key = partitionKey(usesTopicIds, partition)
       const cached = session.partitions.get(key)
@@ -151,7 +151,8 @@ export class FetchSessions {
           partition.logStartOffset = result.logStartOffset
           // An error is repeated until it is gone, so the high watermark counts as not told.
           partition.highWatermark = result.errorCode === Errors.NONE ? result.highWatermark : -1
-          if (result.recordBytes > 0) {
+          // Another request of the session may have dropped it meanwhile.
+          if (result.recordBytes > 0 && session.partitions.get(key) === partition) {
             // Whoever got data goes to the end, so that under a size limit all get their turn.
             session.partitions.delete(key)
             session.partitions.set(key, partition)

@@ -83,11 +83,13 @@ export function requestDispatch(
       }
     }
     const failed = (error: unknown): Reply => {
+      if (!kept) frame.release()
       runSent()
       return fail(error, `${entry.api.name} v${apiVersion}`)
     }
     try {
-      const request = entry.api.request.decode(reader, apiVersion)
+      // What follows the last field is ignored, as in Kafka: librdkafka 2.15 sends such bytes.
+      const request = entry.api.request.read(reader, apiVersion)
       const handled: Handled<typeof entry.api> = entry.handle(services, request, context)
       if (handled instanceof Promise) return { reply: handled.then(encode, failed) }
       if (typeof handled === "object" && "accepted" in handled) {
@@ -98,7 +100,10 @@ export function requestDispatch(
       }
       return { reply: encode(handled) }
     } catch (error) {
-      if (error instanceof MalformedError) return refuse(error, `a ${entry.api.name} request`)
+      if (error instanceof MalformedError) {
+        if (!kept) frame.release()
+        return refuse(error, `a ${entry.api.name} request`)
+      }
       return { reply: failed(error) }
     }
   }

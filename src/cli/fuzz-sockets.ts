@@ -26,10 +26,12 @@ export interface Address {
 
 /** How long an attacker waits for an answer or the end. Requests that may wait by right are not held to it. */
 const answerMs = 10_000
+const produceMs = 1000
 /** Answers that may come late because the request said so. */
 const patientApis = new Set([fetch.key])
 const lastCorrelationId = 0x7ffffff1
-const bombBytes = 48 * 1024 * 1024
+/** What the bombs decompress to. Snappy's stays below what a message may weigh, or it would be refused for that. */
+const bombBytes = { gzip: 48 << 20, snappy: 20 << 20, lz4: 48 << 20, zstd: 48 << 20 } as const
 
 type Outcome = "answered" | "closed" | "silent"
 
@@ -117,8 +119,10 @@ const damagedRequest: Attack = async (address, nextInt) => {
   const isDamaged = nextInt(3) !== 0
   const frame = isDamaged ? prefixed(mutate(whole.subarray(4), nextInt)) : whole
   if (frame.length < 12) return undefined
-  const { outcome, answers } = await exchange(address, [frame, ping()], 2, patientMs(frame))
-  const isUnanswered = api.key === produce.key && value.acks === 0 && answers.length === 1
+  // Produce may have been made to want no answer.
+  const isProduce = api.key === produce.key
+  const { outcome, answers } = await exchange(address, [frame, ping()], 2, isProduce ? produceMs : patientMs(frame))
+  const isUnanswered = isProduce && answers.length === 1
   if (outcome === "silent" && !isPatient(frame) && !isUnanswered) {
     return `no answer to ${api.name} v${version}: ${frame.toString("hex")}`
   }
@@ -180,12 +184,12 @@ const manyElements: Attack = async (address, nextInt) => {
 
 const bombs = new Map<string, Buffer>()
 
-function bomb(codec: (typeof compressionTypes)[number]): Buffer {
+function bomb(codec: keyof typeof bombBytes): Buffer {
   const known = bombs.get(codec)
   if (known !== undefined) return known
   const batch = Buffer.concat([
     buildBatch({ records: [{ value: null }], timestamp: 1 }).subarray(0, batchHeaderBytes),
-    compress(codec, Buffer.alloc(bombBytes)),
+    compress(codec, Buffer.alloc(bombBytes[codec])),
   ])
   batch.writeInt32BE(batch.length - 12, 8)
   batch[22] = compressionTypes.indexOf(codec) & attributeBits.compression
@@ -249,6 +253,9 @@ const weights: readonly (readonly [string, number])[] = [
   ["compression bomb", 2],
   ["many elements", 1],
 ]
+
+/** Those run alone, so that what they cost is seen to be theirs. */
+const dear: ReadonlySet<string> = new Set(["greedy frame", "never reads", "compression bomb", "many elements"])
 
 function drawAttack(nextInt: NextInt): string {
   let left = nextInt(100)
@@ -319,6 +326,8 @@ export async function fuzzSockets(
     readonly deadlineMs: number
     readonly concurrency: number
     readonly execution: number | undefined
+    /** One attack by name, instead of a mixture. */
+    readonly only: string | undefined
     /** Runs after each attack: the moment to ask the broker how it was. */
     readonly afterAttack: (attack: string, execution: number) => Promise<void>
   },
@@ -326,15 +335,43 @@ export async function fuzzSockets(
   const findings: { attack: string; execution: number; what: string }[] = []
   let slowest = { attack: "", tookMs: 0 }
   let executions = 0
+  let running = 0
+  let alone: Promise<void> | undefined
   const attackOnce = async (execution: number) => {
     const nextInt = numbers(execution)
-    const attack = drawAttack(nextInt)
+    const attack = options.only ?? drawAttack(nextInt)
+    while (alone !== undefined) await alone
+    if (!dear.has(attack)) return perform(attack, execution, nextInt)
+    let finished = () => {}
+    alone = new Promise((resolve) => {
+      finished = resolve
+    })
+    while (running > 0) await new Promise((resolve) => setTimeout(resolve, 2))
+    // What stood still before is not this attack's doing.
+    await options.afterAttack("a mixture", execution)
+    await perform(attack, execution, nextInt).finally(() => {
+      alone = undefined
+      finished()
+    })
+  }
+  const perform = async (attack: string, execution: number, nextInt: NextInt) => {
+    running += 1
+    try {
+      await judge(attack, execution, nextInt)
+    } finally {
+      running -= 1
+    }
+  }
+  const judge = async (attack: string, execution: number, nextInt: NextInt) => {
     const startedMs = performance.now()
     const what = await attacks[attack]!(address, nextInt)
     const tookMs = performance.now() - startedMs
     if (tookMs > slowest.tookMs) slowest = { attack, tookMs }
     if (what !== undefined) findings.push({ attack, execution, what })
     await options.afterAttack(attack, execution)
+  }
+  if (options.only !== undefined && attacks[options.only] === undefined) {
+    throw new Error(`no attack is called ${options.only}; there are: ${Object.keys(attacks).join(", ")}`)
   }
   await prepareHealthyTopic(address)
   if (options.execution !== undefined) {
@@ -363,6 +400,37 @@ export async function fuzzSockets(
     }
   }
   return { attacks: executions, findings, healthyWorstMs, slowest }
+}
+
+/**
+ * Opens connections that never say anything, then asks how a healthy client fares among them. Resolves while they are still open; `close`
+ * ends them. Errors: rejects when one is refused.
+ */
+export async function idleConnections(
+  address: Address,
+  count: number,
+): Promise<{ readonly healthyWorstMs: number; close(): void }> {
+  await prepareHealthyTopic(address)
+  const sockets: Socket[] = []
+  const openOne = () =>
+    new Promise<void>((resolve, reject) => {
+      const socket = connect({ ...address })
+      sockets.push(socket)
+      socket.once("connect", () => resolve())
+      socket.once("error", reject)
+    })
+  const atOnce = 200
+  while (sockets.length < count) {
+    await Promise.all(Array.from({ length: Math.min(atOnce, count - sockets.length) }, openOne))
+  }
+  let healthyWorstMs = 0
+  for (let i = 0; i < 50; i++) healthyWorstMs = Math.max(healthyWorstMs, await healthyRoundTrip(address))
+  return {
+    healthyWorstMs,
+    close: () => {
+      for (const socket of sockets) socket.destroy()
+    },
+  }
 }
 
 /** A peer that sends a byte every now and then of a frame that never ends. */

@@ -1,5 +1,5 @@
 /**
- * `npm run fuzz -- [--seconds S] [--seed N]`: damaged and hostile bytes for everything that takes bytes.
+ * `npm run fuzz -- [--seconds S] [--seed N] [--target T] [--attack A] [--bootstrap host:port]`: damaged and hostile bytes for everything that takes bytes.
  *
  * Owns time, seeds and the report. Decoders run first, for part of the time; then a broker is attacked over sockets. A finding prints the
  * command that replays it and makes the exit code 1.
@@ -8,7 +8,7 @@ import { prepareCompression } from "../protocol/compression/compression.js"
 import type { NextInt } from "../protocol/generate.js"
 import { FuzzedBroker, serveFuzzedBroker } from "./fuzz-broker.js"
 import { decoderTargets, type FuzzTarget } from "./fuzz-decoders.js"
-import { fuzzSockets } from "./fuzz-sockets.js"
+import { fuzzSockets, idleConnections } from "./fuzz-sockets.js"
 
 /** An execution that takes longer than this on a busy machine has found a way to make us work. */
 const slowMs = 1000
@@ -18,9 +18,12 @@ const findingsMax = 10
 /** Of the time, if nothing else is said. */
 const decoderShare = 0.5
 const socketsTarget = "sockets"
+const idleTarget = "idle"
+const idleConnectionBytesMax = 64 * 1024
 /** Attackers at work at once: what one frame may cost counts, not how many share the machine. */
 const attackers = 4
 const stallMsMax = 100
+const stallsMin = 3
 const brokerResidentBytesMax = 768 * 1024 * 1024
 
 interface Options {
@@ -30,6 +33,10 @@ interface Options {
   readonly execution: number | undefined
   /** host:port of a running broker to attack, instead of one of our own. */
   readonly bootstrap: string | undefined
+  /** Of the attacks over sockets, only this one. */
+  readonly attack: string | undefined
+  /** How many connections the target `idle` opens. */
+  readonly connections: number
 }
 
 /** mulberry32 over a seed mixed from all three, so that neighbouring executions have nothing in common. */
@@ -107,6 +114,8 @@ function parseOptions(args: readonly string[]): Options {
     target: given.get("target"),
     execution: number("execution"),
     bootstrap: given.get("bootstrap"),
+    attack: given.get("attack"),
+    connections: number("connections") ?? 10_000,
   }
 }
 
@@ -130,17 +139,22 @@ async function attackBroker(options: Options, deadlineMs: number): Promise<numbe
     const { execution } = options
     // Attacks overlap, so the one that ended when a stall was seen is the likely cause, not the certain one.
     let stall = { ms: 0, attack: "none", execution: 0 }
+    const stallsOf = new Map<string, number>()
     let residentBytes = 0
     const afterAttack = async (attack: string, attackExecution: number) => {
       const report = await broker?.report()
       if (report === undefined) return
       residentBytes = Math.max(residentBytes, report.residentBytes)
+      if (report.stallMs > stallMsMax) stallsOf.set(attack, (stallsOf.get(attack) ?? 0) + 1)
       if (report.stallMs > stall.ms) stall = { ms: report.stallMs, attack, execution: attackExecution }
     }
-    const result = await fuzzSockets(address, numbers, { deadlineMs, concurrency: attackers, execution, afterAttack })
+    const how = { deadlineMs, concurrency: attackers, execution, only: options.attack, afterAttack }
+    const result = await fuzzSockets(address, numbers, how)
     for (const one of result.findings) find(`${one.attack}: ${one.what}`, one.execution)
-    if (stall.ms > stallMsMax) {
-      find(`the event loop stood still for ${stall.ms.toFixed(0)} ms, likely by: ${stall.attack}`, stall.execution)
+    for (const [attack, stalls] of stallsOf) {
+      // Once may be a collection of garbage on a busy machine.
+      if (stalls >= stallsMin)
+        find(`the event loop stood still over ${stallMsMax} ms ${stalls} times, likely by: ${attack}`)
     }
     if (residentBytes > brokerResidentBytesMax) find("the broker holds too much memory")
     process.stdout.write(
@@ -156,11 +170,31 @@ async function attackBroker(options: Options, deadlineMs: number): Promise<numbe
   return findings
 }
 
+/** What connections cost that never send a byte. Not part of a usual run: it needs as many descriptors as connections, twice. */
+async function countIdleMemory({ connections }: Options): Promise<number> {
+  const broker = await FuzzedBroker.start(process.argv[1]!)
+  try {
+    const before = (await broker.report()).residentBytes
+    const { healthyWorstMs, close } = await idleConnections({ host: "127.0.0.1", port: broker.port }, connections)
+    const { residentBytes, stallMs } = await broker.report()
+    close()
+    const each = (residentBytes - before) / connections
+    process.stdout.write(
+      `fuzz: ${idleTarget}: ${connections} connections, ${(each / 1024).toFixed(1)} KiB each (${Math.round(residentBytes / 2 ** 20)} MiB resident), ` +
+        `healthy client at worst ${healthyWorstMs.toFixed(0)} ms, longest stall ${stallMs.toFixed(0)} ms\n`,
+    )
+    return each > idleConnectionBytesMax ? 1 : 0
+  } finally {
+    broker.stop()
+  }
+}
+
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2))
   await prepareCompression()
   const startMs = performance.now()
   const endMs = startMs + options.seconds * 1000
+  if (options.target === idleTarget) return countIdleMemory(options)
   if (options.target === socketsTarget || options.bootstrap !== undefined) return attackBroker(options, endMs)
   if (options.target !== undefined) return fuzzDecoders(options, endMs)
   return fuzzDecoders(options, startMs + options.seconds * 1000 * decoderShare) + (await attackBroker(options, endMs))

@@ -50,10 +50,6 @@ export async function startServer(options: StartOptions): Promise<void> {
     say(`ottla: ${error instanceof StartError ? error.message : ((error as Error).stack ?? String(error))}`)
     process.exit(1)
   }
-  // The one line that says it is ready: programs wait for it.
-  process.stdout.write(
-    `ottla is ready: node ${broker.nodeId} at ${broker.endpoints.map(({ host, port }) => `${hostPort(host, port)}`).join(", ")}, data in ${broker.directories.join(", ")}\n`,
-  )
   const keepAlive = setInterval(() => {}, 2 ** 30)
   const stop = (signal: string) => {
     if (stopping.signal.aborted) process.exit(1)
@@ -73,6 +69,10 @@ export async function startServer(options: StartOptions): Promise<void> {
   }
   process.on("SIGINT", stop)
   process.on("SIGTERM", stop)
+  // The one line that says it is ready: programs wait for it.
+  process.stdout.write(
+    `ottla is ready: node ${broker.nodeId} at ${broker.endpoints.map(({ host, port }) => `${hostPort(host, port)}`).join(", ")}, data in ${broker.directories.join(", ")}\n`,
+  )
 }
 
 const hostPort = (host: string, port: number) => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`)

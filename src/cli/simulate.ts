@@ -112,7 +112,7 @@ async function main(): Promise<void> {
     fail((error as Error).message)
   }
   const text = (name: string) => values[name] as string | undefined
-  if (values["mutants"] || text("mutant") !== undefined) {
+  if (values.mutants || text("mutant") !== undefined) {
     proveMutants(text("mutant") ?? "", integer(text("seconds") ?? "120", "seconds"))
     return
   }

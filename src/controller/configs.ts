@@ -6,8 +6,9 @@
  */
 import { configKey, configOverrides, type MetadataImage, resourceTypes } from "../metadata/image.js"
 import type { MetadataRecord } from "../metadata/records.js"
-import { Errors } from "../protocol/errors.js"
-import { type Failure, failure, type Outcome } from "./topics.js"
+import { isValidTopicName } from "../base/ids.js"
+import { Errors, type ErrorCode } from "../protocol/errors.js"
+import { type Failure, failure, invalidTopicName, type Outcome } from "./topics.js"
 
 export interface ConfigResource {
   readonly resourceType: number
@@ -16,6 +17,10 @@ export interface ConfigResource {
 
 /** What is known of the settings of one kind of resource. */
 export interface ConfigRules {
+  /** The broker that decides about its own settings. */
+  nodeId(): number
+  /** Whether a broker's setting can only be set for one broker, not as the default of all. */
+  isPerBroker(name: string): boolean
   /** Undefined: the value is possible. Otherwise what is wrong with it. */
   problem(resourceType: number, name: string, value: string): string | undefined
   isList(resourceType: number, name: string): boolean
@@ -34,23 +39,33 @@ export interface ConfigChange {
 function resourceFailure(
   image: MetadataImage,
   { resourceType, resourceName }: ConfigResource,
+  rules: ConfigRules,
 ): { failure: Failure } | undefined {
   if (resourceType === resourceTypes.topic) {
-    return image.topics.has(resourceName) ? undefined : failure(Errors.UNKNOWN_TOPIC_OR_PARTITION)
+    if (resourceName === "") return failure(Errors.INVALID_REQUEST, "Default topic resources are not allowed.")
+    if (!isValidTopicName(resourceName)) return failure(Errors.INVALID_TOPIC_EXCEPTION, invalidTopicName(resourceName))
+    return image.topics.has(resourceName)
+      ? undefined
+      : failure(Errors.UNKNOWN_TOPIC_OR_PARTITION, `The topic '${resourceName}' does not exist.`)
   }
   if (resourceType === resourceTypes.broker) {
     if (resourceName === "") return undefined
-    if (!/^\d+$/.test(resourceName)) {
-      return failure(Errors.INVALID_REQUEST, `Unable to parse broker name '${resourceName}' as a base 10 number.`)
-    }
-    return image.brokers.has(Number(resourceName))
+    if (!/^\d+$/.test(resourceName))
+      return failure(Errors.INVALID_REQUEST, `Node id must be an integer, but it is: ${resourceName}`)
+    // Only the broker itself can say whether it could live with the change.
+    return Number(resourceName) === rules.nodeId()
       ? undefined
-      : failure(Errors.BROKER_ID_NOT_REGISTERED, `Broker ${resourceName} is not registered.`)
+      : failure(
+          Errors.INVALID_REQUEST,
+          `Unexpected broker id, expected ${rules.nodeId()}, but received ${resourceName}`,
+        )
   }
-  if (resourceType === resourceTypes.group || resourceType === resourceTypes.clientMetrics) {
-    return resourceName === "" ? failure(Errors.INVALID_REQUEST, "Default group resources are not allowed.") : undefined
-  }
-  return failure(Errors.INVALID_REQUEST, `Unsupported configuration resource type: ${resourceType}`)
+  if (resourceType === resourceTypes.group && resourceName === "")
+    return failure(Errors.INVALID_REQUEST, "Default group resources are not allowed.")
+  if (resourceType === resourceTypes.clientMetrics && resourceName === "")
+    return failure(Errors.INVALID_REQUEST, "Subscription name can't be empty")
+  if (resourceType === resourceTypes.group || resourceType === resourceTypes.clientMetrics) return undefined
+  return failure(Errors.INVALID_REQUEST, `Unknown resource type ${resourceType}`)
 }
 
 export function incrementalAlterConfigs(
@@ -66,7 +81,7 @@ export function incrementalAlterConfigs(
       const overrides = configOverrides(image, resource.resourceType, resource.resourceName)
       for (const { name, operation, value } of resource.configs) {
         if (changes.has(name)) {
-          return failure(Errors.INVALID_REQUEST, `Error due to duplicate config keys: ${name}`)
+          return failure(Errors.INVALID_REQUEST, "Error due to duplicate config keys")
         }
         if (value === null && operation !== alterOperations.delete) {
           return failure(Errors.INVALID_REQUEST, `Null value not supported for : ${name}`)
@@ -130,7 +145,7 @@ export function alterConfigs(
       const changes = new Map<string, string | null>()
       for (const { name, value } of resource.configs) {
         if (value === null) return failure(Errors.INVALID_REQUEST, `Null value not supported for : ${name}`)
-        if (changes.has(name)) return failure(Errors.INVALID_REQUEST, `Error due to duplicate config keys: ${name}`)
+        if (changes.has(name)) return failure(Errors.INVALID_REQUEST, "Error due to duplicate config keys")
         changes.set(name, value)
       }
       for (const name of configOverrides(image, resource.resourceType, resource.resourceName).keys()) {
@@ -142,6 +157,43 @@ export function alterConfigs(
   )
 }
 
+/** Kafka's brokers check the settings of brokers and of client metrics themselves, and say so with another code than the controller. */
+const invalidValueError = (resourceType: number): ErrorCode =>
+  resourceType === resourceTypes.broker || resourceType === resourceTypes.clientMetrics
+    ? Errors.INVALID_REQUEST
+    : Errors.INVALID_CONFIG
+
+/** What may not be changed on a broker, or not for all of them at once. */
+function brokerChangeFailure(
+  image: MetadataImage,
+  { resourceType, resourceName }: ConfigResource,
+  changes: ReadonlyMap<string, string | null>,
+  rules: ConfigRules,
+): { failure: Failure } | undefined {
+  if (resourceType !== resourceTypes.broker) return undefined
+  const isDefault = resourceName === ""
+  // KIP-966: eligible leader replicas rest on one min.insync.replicas that all brokers know.
+  if (changes.has(minInsyncReplicas) && image.features.get(elrFeature) === 1) {
+    if (!isDefault)
+      return failure(Errors.INVALID_CONFIG, `Broker-level ${minInsyncReplicas} cannot be altered while ELR is enabled.`)
+    if (changes.get(minInsyncReplicas) === null)
+      return failure(
+        Errors.INVALID_CONFIG,
+        `Cluster-level ${minInsyncReplicas} cannot be removed while ELR is enabled.`,
+      )
+  }
+  const perBroker = isDefault ? [...changes.keys()].filter((name) => rules.isPerBroker(name)) : []
+  return perBroker.length === 0
+    ? undefined
+    : failure(
+        Errors.INVALID_REQUEST,
+        `Cannot update these configs at default cluster level, broker id must be specified: [${perBroker.join(", ")}]`,
+      )
+}
+
+const minInsyncReplicas = "min.insync.replicas"
+const elrFeature = "eligible.leader.replicas.version"
+
 function each<Resource extends ConfigResource>(
   image: MetadataImage,
   resources: readonly Resource[],
@@ -149,19 +201,22 @@ function each<Resource extends ConfigResource>(
   rules: ConfigRules,
 ): { records: MetadataRecord[]; results: Outcome<void>[] } {
   const records: MetadataRecord[] = []
-  const seen = new Set<string>()
+  const counts = new Map<string, number>()
+  const keyOf = ({ resourceType, resourceName }: ConfigResource) => configKey(resourceType, resourceName)
+  for (const resource of resources) counts.set(keyOf(resource), (counts.get(keyOf(resource)) ?? 0) + 1)
   const results = resources.map((resource): Outcome<void> => {
-    const key = configKey(resource.resourceType, resource.resourceName)
-    if (seen.has(key)) return failure(Errors.INVALID_REQUEST, "Each resource must appear at most once.")
-    seen.add(key)
-    const refused = resourceFailure(image, resource)
+    if (counts.get(keyOf(resource))! > 1)
+      return failure(Errors.INVALID_REQUEST, "Each resource must appear at most once.")
+    const refused = resourceFailure(image, resource, rules)
     if (refused !== undefined) return refused
     const changes = changesOf(resource)
     if ("failure" in changes) return changes
+    const forbidden = brokerChangeFailure(image, resource, changes.ok, rules)
+    if (forbidden !== undefined) return forbidden
     const overrides = configOverrides(image, resource.resourceType, resource.resourceName)
     for (const [name, value] of changes.ok) {
       const problem = value === null ? undefined : rules.problem(resource.resourceType, name, value)
-      if (problem !== undefined) return failure(Errors.INVALID_CONFIG, problem)
+      if (problem !== undefined) return failure(invalidValueError(resource.resourceType), problem)
     }
     for (const [name, value] of changes.ok) {
       if ((overrides.get(name) ?? null) === value) continue

@@ -32,6 +32,8 @@ export interface TopicDefaults {
   readonly randomInt: (below: number) => number
 }
 
+const metadataTopic = "__cluster_metadata"
+
 /** Partitions that one request may create (Kafka's MAX_PARTITIONS_PER_BATCH). */
 export const partitionsPerRequestMax = 10_000
 
@@ -63,6 +65,9 @@ export function createTopics(
   for (const { name } of topics) counts.set(name, (counts.get(name) ?? 0) + 1)
   let partitionsLeft = partitionsPerRequestMax
   const results = topics.map((topic): Outcome<CreatedTopic> => {
+    // Its folder would be the metadata log's.
+    if (topic.name === metadataTopic)
+      return failure(Errors.INVALID_REQUEST, `Creation of internal topic ${metadataTopic} is prohibited.`)
     if (counts.get(topic.name)! > 1) return failure(Errors.INVALID_REQUEST, "Duplicate topic name.")
     const created = createTopic(image, topic, defaults, collisions)
     if ("failure" in created) return created
@@ -120,7 +125,7 @@ export function invalidTopicName(name: string): string {
   if (name === "") return "Topic name is invalid: the empty string is not allowed"
   if (name === "." || name === "..") return `Topic name is invalid: '${name}' is not allowed`
   if (name.length > 249)
-    return `Topic name is invalid: the length of '${name.slice(0, 32)}...' is longer than the max allowed length 249`
+    return `Topic name is invalid: the length of '${name}' is longer than the max allowed length 249`
   return `Topic name is invalid: '${name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'`
 }
 
@@ -158,7 +163,8 @@ function manualAssignment(image: MetadataImage, topic: CreatableTopic): Outcome<
 
 function assignmentProblem(image: MetadataImage, brokerIds: readonly BrokerId[], factor: number): string | undefined {
   if (brokerIds.length === 0) return "The manual partition assignment includes an empty replica list."
-  if (new Set(brokerIds).size < brokerIds.length) return "The manual partition assignment includes the broker twice."
+  const twice = brokerIds.find((id, index) => brokerIds.indexOf(id) < index)
+  if (twice !== undefined) return `The manual partition assignment includes the broker ${twice} more than once.`
   const unknown = brokerIds.find((id) => !image.brokers.has(id))
   if (unknown !== undefined)
     return `The manual partition assignment includes broker ${unknown}, but no such broker is registered.`
@@ -278,9 +284,10 @@ export function createPartitions(
   defaults: TopicDefaults,
 ): { records: MetadataRecord[]; results: Outcome<void>[] } {
   const records: MetadataRecord[] = []
+  const counts = new Map<string, number>()
+  for (const { name } of topics) counts.set(name, (counts.get(name) ?? 0) + 1)
   const results = topics.map((wanted): Outcome<void> => {
-    if (topics.filter(({ name }) => name === wanted.name).length > 1)
-      return failure(Errors.INVALID_REQUEST, "Duplicate topic name.")
+    if (counts.get(wanted.name)! > 1) return failure(Errors.INVALID_REQUEST, "Duplicate topic name.")
     const topic = image.topics.get(wanted.name)
     if (topic === undefined) return failure(Errors.UNKNOWN_TOPIC_OR_PARTITION)
     const present = topic.partitions.length

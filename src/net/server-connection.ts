@@ -54,7 +54,7 @@ export class ServerConnection implements Receiver, FrameConsumer {
   #paused = false
   #isClosed = false
   #endWhenAnswered = false
-  readonly #onClosed: (() => void)[] = []
+  readonly #onClosed = new Set<() => void>()
 
   constructor(
     connection: Connection,
@@ -85,12 +85,14 @@ export class ServerConnection implements Receiver, FrameConsumer {
   }
 
   get pendingRequests(): number {
-    return this.#replies.length
+    return this.#replies.length + this.#frames.length
   }
 
-  onClosed(run: () => void): void {
+  /** Runs once when the connection is gone, at once if it is. Returns what takes it back. */
+  onClosed(run: () => void): () => void {
     if (this.#isClosed) run()
-    else this.#onClosed.push(run)
+    else this.#onClosed.add(run)
+    return () => this.#onClosed.delete(run)
   }
 
   destroy(): void {
@@ -123,7 +125,7 @@ export class ServerConnection implements Receiver, FrameConsumer {
   }
 
   ended(): void {
-    if (this.#replies.length === 0) this.#connection.end()
+    if (this.pendingRequests === 0) this.#connection.end()
     else this.#endWhenAnswered = true
   }
 
@@ -137,7 +139,9 @@ export class ServerConnection implements Receiver, FrameConsumer {
     this.#frames.length = 0
     for (const { reply } of this.#replies.splice(0)) if (reply !== undefined) discard(reply)
     this.gone(this)
-    for (const run of this.#onClosed.splice(0)) run()
+    const listeners = [...this.#onClosed]
+    this.#onClosed.clear()
+    for (const run of listeners) run()
   }
 
   /** Memory has become free; asks again whether this connection may read. */
@@ -192,7 +196,7 @@ export class ServerConnection implements Receiver, FrameConsumer {
       if (reply !== "none" && reply !== undefined) this.#connection.send(reply.payloads, () => this.#sent(reply.sent))
     }
     if (this.#isClosed) return
-    if (this.#endWhenAnswered && this.#replies.length === 0) this.#connection.end()
+    if (this.#endWhenAnswered && this.pendingRequests === 0) this.#connection.end()
     else this.#regulate()
   }
 
@@ -205,7 +209,7 @@ export class ServerConnection implements Receiver, FrameConsumer {
   #regulate(): void {
     if (this.#isClosed) return
     const full =
-      this.#replies.length + this.#frames.length >= this.limits.pipelinedRequestsMax ||
+      this.pendingRequests >= this.limits.pipelinedRequestsMax ||
       this.#inFlightBytes >= this.limits.inFlightBytesMax ||
       this.#connection.queuedBytes >= this.limits.queuedReplyBytesMax
     const stop = full || this.memory.isFull

@@ -53,8 +53,11 @@ export interface BatchRules {
   readonly decompressedBytesMax?: number
 }
 
-/** How much more a batch may hold than it may weigh. Kafka has no bound here; ours keeps a bomb from taking the process. */
-export const decompressionRatioMax = 32
+/**
+ * How much more a batch may hold than it may weigh. Kafka has no bound here; ours keeps a bomb from taking the process, or the loop for longer than a tenth of a
+ * second. Producers bound a batch before they compress it, so honest ones stay far below.
+ */
+export const decompressionRatioMax = 16
 
 export interface RecordError {
   /** Index in the batch. */

@@ -113,10 +113,6 @@ export class MetadataLog {
     return new MetadataLog(env, nodeId, log, quorumState)
   }
 
-  get isEmpty(): boolean {
-    return this.log.logEndOffset === 0
-  }
-
   get epoch(): number {
     return this.#core.epoch
   }
@@ -180,6 +176,7 @@ export class MetadataLog {
             bytes = Buffer.allocUnsafe(payload.length)
             await payload.file.read(bytes, 0, payload.length, payload.position)
           } else bytes = payload as Buffer
+          this.#snapshotBytes += bytes.length
           for (const { start } of batchesIn(bytes)) {
             this.#lastTimestampMs = Math.max(this.#lastTimestampMs, batchMaxTimestamp(bytes, start))
             if (isControlBatch(bytes, start)) continue
@@ -260,7 +257,12 @@ export class MetadataLog {
     this.#events.onCommitted(highWatermark)
   }
 
-  /** Bytes appended since the last snapshot. */
+  /** Whether a snapshot is on its way to the medium. */
+  get isSnapshotting(): boolean {
+    return this.#snapshotting
+  }
+
+  /** Bytes in the log since the last snapshot. */
   get bytesSinceSnapshot(): number {
     return this.#snapshotBytes
   }

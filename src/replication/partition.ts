@@ -59,7 +59,8 @@ export class Partition implements LogListener {
   #invisible: { nextOffset: Offset; bytes: number }[] = []
   #log: Log
   #state: PartitionImage
-  #appendsHeld = false
+  #appendsHeld: { readonly resumed: Promise<void>; resume(): void } | undefined
+  #stoppedFor: ErrorCode | undefined
 
   constructor(
     readonly nodeId: BrokerId,
@@ -92,17 +93,25 @@ export class Partition implements LogListener {
     this.#notify(0)
   }
 
-  /** Appends are refused, with an error that clients retry, until `resumeAppends`. */
+  /** Nothing is appended until `resumeAppends`: whoever wants to waits for `appendsResumed`, and who does not is refused. */
   holdAppends(): void {
-    this.#appendsHeld = true
-  }
-
-  get areAppendsHeld(): boolean {
-    return this.#appendsHeld
+    if (this.#appendsHeld !== undefined) return
+    let resume = () => {}
+    const resumed = new Promise<void>((resolve) => {
+      resume = resolve
+    })
+    this.#appendsHeld = { resumed, resume }
   }
 
   resumeAppends(): void {
-    this.#appendsHeld = false
+    const held = this.#appendsHeld
+    this.#appendsHeld = undefined
+    held?.resume()
+  }
+
+  /** Undefined: appends are taken now. */
+  get appendsResumed(): Promise<void> | undefined {
+    return this.#appendsHeld?.resumed
   }
 
   get leaderEpoch(): LeaderEpoch {
@@ -140,8 +149,9 @@ export class Partition implements LogListener {
     this.#notify(0)
   }
 
-  /** The partition is leaving this broker. */
+  /** The partition is leaving this broker: from here on `error` is all that anybody gets. */
   stop(error: ErrorCode): void {
+    this.#stoppedFor = error
     this.#log.listener = { onAdvance() {}, onAppendsLost() {}, onOffline() {} }
     this.acknowledged.failed(0, error)
     this.#notify(0)
@@ -149,6 +159,7 @@ export class Partition implements LogListener {
 
   /** Whether a request that names this leader epoch may be served here (KIP-320); -1 names none. */
   checkLeader(currentLeaderEpoch: LeaderEpoch): ErrorCode {
+    if (this.#stoppedFor !== undefined) return this.#stoppedFor
     if (currentLeaderEpoch >= 0 && currentLeaderEpoch !== this.leaderEpoch) {
       return currentLeaderEpoch < this.leaderEpoch ? Errors.FENCED_LEADER_EPOCH : Errors.UNKNOWN_LEADER_EPOCH
     }
@@ -174,7 +185,9 @@ export class Partition implements LogListener {
       return { ok: false, error, message }
     }
     if (!this.isLeader) return refuse(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} is not led by this broker`)
-    if (this.#appendsHeld) return refuse(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} is moving to another directory`)
+    if (this.#stoppedFor !== undefined) return refuse(this.#stoppedFor, `${this.name} is not on this broker any more`)
+    if (this.#appendsHeld !== undefined)
+      return refuse(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} is moving to another directory`)
     const { minInsyncReplicas } = this.#log.config
     const { isr, replicas } = this.#state
     // KIP-966: a topic cannot need more in-sync replicas than it has.
@@ -250,7 +263,11 @@ export class Partition implements LogListener {
 
   /** Where a leadership ended here (KIP-101, KIP-279); the present one has not ended. (-1, -1): not known. */
   endOffsetForEpoch(leaderEpoch: LeaderEpoch): EpochEndOffset {
-    if (leaderEpoch === this.leaderEpoch) return { leaderEpoch, endOffset: this.#log.logEndOffset }
+    const { logEndOffset, latestEpoch } = this.#log
+    if (leaderEpoch === this.leaderEpoch) return { leaderEpoch, endOffset: logEndOffset }
+    // This leadership has begun at the log's end, whether or not it has written anything.
+    if (leaderEpoch < this.leaderEpoch && leaderEpoch > latestEpoch)
+      return { leaderEpoch: latestEpoch < 0 ? leaderEpoch : latestEpoch, endOffset: logEndOffset }
     return this.#log.endOffsetForEpoch(leaderEpoch)
   }
 

@@ -152,12 +152,7 @@ export const mutants: readonly Mutant[] = [
     "await this.#writeCheckpoint(logStartOffsetFile, (log) => log.logStartOffset);",
     "",
   ),
-  one(
-    "acknowledges deleted records before that is durable",
-    "broker/api/delete-records.js",
-    "const notDurable = await services.replicas.checkpointLogStartOffsets(moved);",
-    "const notDurable = /* @__PURE__ */ new Set();",
-  ),
+  one("acknowledges deleted records before that is durable", "broker/api/delete-records.js", "XXX", ""),
   one(
     "looks for a time one index entry too late",
     "storage/time-index.js",
@@ -176,7 +171,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: "replication/replica-manager.js",
-        find: "if (log !== void 0 && (log.topicId === topicId || log.topicId === zeroUuid)) await this.#deleteLog(log);",
+        find: "await inParallel(doomed, (log) => this.#deleteLog(log));",
         replace: "",
       },
       {
@@ -186,16 +181,25 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
-  one(
-    "moves a replica without its last records",
-    "replication/replica-manager.js",
-    "if (!await copyLog(partition.log, future, env, isStopped) || isStopped()) return;",
-    "",
-  ),
+  {
+    name: "moves a replica without its last records",
+    edits: [
+      {
+        file: "replication/replica-manager.js",
+        find: "if (await copyLog(log, future, env, isStopped) && await future.flush() && !isStopped()) {",
+        replace: "if (!isStopped()) {",
+      },
+      {
+        file: "replication/replica-manager.js",
+        find: 'invariant(future.logEndOffset === log.logEndOffset, "a copy that is complete ends where the original does");',
+        replace: "",
+      },
+    ],
+  },
   one(
     "goes on with a copy that holds what the log lost",
     "replication/replica-manager.js",
-    "else if (log.offlineReason === void 0) await future.truncateTo(log.logEndOffset);",
+    "await future.truncateTo(endOffset);",
     "",
   ),
   one(

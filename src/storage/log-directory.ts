@@ -60,6 +60,7 @@ export class LogDirectory implements LogHome {
   /** The run of `checkpoint` that has not begun, shared by all who ask meanwhile. */
   #nextCheckpoint: Promise<void> | undefined
   #lastCheckpoint: Promise<void> = Promise.resolve()
+  #nextHighWatermarks: Promise<void> | undefined
   #lastHighWatermarks: Promise<void> = Promise.resolve()
   /** What the last written files say, to spare writing the same again. */
   readonly #writtenFiles = new Map<string, string>()
@@ -196,12 +197,16 @@ export class LogDirectory implements LogHome {
     await this.#writeCheckpoint(logStartOffsetFile, (log) => log.logStartOffset)
   }
 
-  /** High watermarks are hints for the time after a start; they are written more often and on their own. */
+  /** High watermarks are hints for the time after a start; they are written more often and on their own. One run at a time, for all write the same files. */
   checkpointHighWatermarks(): Promise<void> {
-    // One after the other: two at once would write into, and rename away, the same temporary file.
-    const write = () => this.#writeCheckpoint(highWatermarkFile, (log) => log.highWatermark)
-    this.#lastHighWatermarks = this.#lastHighWatermarks.then(write, write)
-    return this.#lastHighWatermarks
+    this.#nextHighWatermarks ??= this.#lastHighWatermarks
+      .catch(() => {})
+      .then(() => {
+        this.#nextHighWatermarks = undefined
+        this.#lastHighWatermarks = this.#writeCheckpoint(highWatermarkFile, (log) => log.highWatermark)
+        return this.#lastHighWatermarks
+      })
+    return this.#nextHighWatermarks
   }
 
   async #writeCheckpoint(name: string, offset: (log: Log) => number): Promise<void> {
@@ -225,6 +230,14 @@ export class LogDirectory implements LogHome {
   async checkpointLogs(): Promise<void> {
     for (const log of this.logs) await log.prepareCheckpoint()
     await this.checkpoint()
+  }
+
+  /** Gives the folder back as it is: what it says of logs that were never opened stays. */
+  async release(): Promise<void> {
+    for (const log of this.logs) await log.close()
+    this.#closed = true
+    this.#flusher.stop()
+    await this.lock.release()
   }
 
   /** Closes all logs and, if everything is on the medium, says so in the folder. */

@@ -75,6 +75,7 @@ export class LogManager {
   readonly #timers = new Set<Timer>()
   readonly #running = new Set<Promise<void>>()
   #closed = false
+  #loaded = false
 
   private constructor(
     readonly env: Env,
@@ -100,11 +101,16 @@ export class LogManager {
     }
     const directories: LogDirectory[] = []
     let clusterId = options.clusterId
-    for (const path of options.directories) {
-      const directory = await LogDirectory.open(env, path, shared, { clusterId, nodeId: options.nodeId })
-      clusterId = directory.properties.clusterId
-      directory.onFailed = (failed, reason) => options.onDirectoryFailed?.(failed, reason)
-      directories.push(directory)
+    try {
+      for (const path of options.directories) {
+        const directory = await LogDirectory.open(env, path, shared, { clusterId, nodeId: options.nodeId })
+        clusterId = directory.properties.clusterId
+        directory.onFailed = (failed, reason) => options.onDirectoryFailed?.(failed, reason)
+        directories.push(directory)
+      }
+    } catch (error) {
+      for (const directory of directories) await directory.release()
+      throw error
     }
     return new LogManager(env, directories, options)
   }
@@ -113,6 +119,7 @@ export class LogManager {
   async loadLogs(): Promise<void> {
     const { options } = this
     await Promise.all(this.directories.map((directory) => this.#load(directory)))
+    this.#loaded = true
     this.#every(options.retentionCheckIntervalMs, () => this.deleteOldSegments())
     this.#every(options.checkpointIntervalMs, () => this.checkpoint())
     this.#every(options.highWatermarkCheckpointIntervalMs, () => this.checkpointHighWatermarks())
@@ -210,7 +217,7 @@ export class LogManager {
   async #setAside(log: Log, directory: LogDirectory): Promise<void> {
     await log.abandon(`${log.name} is in another log directory too`)
     const name = folderName(log.topic, log.partition, "stray", this.env.random.bytes(16))
-    this.env.log.log("warn", "a second copy of a log is set aside", { path: log.path, name })
+    this.env.log.log("warn", "a log is set aside", { path: log.path, name })
     await this.env.disk.rename(log.path, `${directory.path}/${name}`)
     await this.env.disk.syncDirectory(directory.path)
   }
@@ -261,6 +268,16 @@ export class LogManager {
     await this.env.disk.syncDirectory(directory.path)
     this.#adopt(directory, log, kind === "future")
     return log
+  }
+
+  /** Takes a log out of service without deleting a byte of it: its folder gets a name that no start serves. */
+  async setAside(log: Log): Promise<void> {
+    const directory = this.directoryOf(log)
+    for (const logs of [this.#logs, this.#futures]) if (logs.get(log.name) === log) logs.delete(log.name)
+    directory.logs.delete(log)
+    this.#home.delete(log)
+    await this.#setAside(log, directory)
+    await directory.checkpoint()
   }
 
   /**
@@ -392,6 +409,9 @@ export class LogManager {
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
     await Promise.all(this.#running)
-    await Promise.all(this.directories.map((directory) => directory.close(brokerEpoch)))
+    // Checkpoints written without the logs would say that there are none, and forget where each begins.
+    await Promise.all(
+      this.directories.map((directory) => (this.#loaded ? directory.close(brokerEpoch) : directory.release())),
+    )
   }
 }

@@ -262,8 +262,9 @@ class LogOpening {
         this.#mayCutAt(scan.nextOffset, scan.problem)
         await file.truncate(scan.position)
       }
-      // What lies above the recovery point may be in the page cache only; from here on it counts as flushed.
-      if (scan.nextOffset > recoveryPoint || scan.problem !== undefined) await file.sync()
+      // What lies above the recovery point may be in the page cache only, and so may the cut of a truncation that was killed at its end; from here on it
+      // counts as flushed. Of a file with nothing to sync this costs next to nothing.
+      if (scan.nextOffset >= recoveryPoint || scan.problem !== undefined) await file.sync()
       return { nextOffset: scan.nextOffset, cut: scan.problem !== undefined }
     })
   }

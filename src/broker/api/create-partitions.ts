@@ -9,11 +9,13 @@ import { handler } from "../services.js"
 
 export const createPartitionsHandler = handler(createPartitions, async (services, request) => {
   const results = await services.controller.createPartitions(request.topics, { validateOnly: request.validateOnly })
-  return {
-    results: request.topics.map(({ name }, index) => {
+  // A name given twice is answered once: it is the key of the answer.
+  const answers = new Map(
+    request.topics.map(({ name }, index) => {
       const result = results[index]!
       const failure = "failure" in result ? result.failure : undefined
-      return { name, errorCode: failure?.errorCode ?? Errors.NONE, errorMessage: failure?.errorMessage ?? null }
+      return [name, { name, errorCode: failure?.errorCode ?? Errors.NONE, errorMessage: failure?.errorMessage ?? null }]
     }),
-  }
+  )
+  return { results: [...answers.values()] }
 })

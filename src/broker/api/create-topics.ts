@@ -16,9 +16,11 @@ type TopicAnswer = ResponseInputOf<typeof createTopics>["topics"][number]
 
 export const createTopicsHandler = handler(createTopics, async (services, request) => {
   const results = await services.controller.createTopics(request.topics, { validateOnly: request.validateOnly })
-  return {
-    topics: request.topics.map((topic, index) => answer(services, topic.name, topic.configs, results[index]!)),
-  }
+  // A name given twice is answered once: it is the key of the answer.
+  const answers = new Map(
+    request.topics.map((topic, index) => [topic.name, answer(services, topic.name, topic.configs, results[index]!)]),
+  )
+  return { topics: [...answers.values()] }
 })
 
 function answer(
@@ -33,7 +35,7 @@ function answer(
       topicId: zeroUuid,
       errorCode: result.failure.errorCode,
       errorMessage: result.failure.errorMessage,
-      configs: null,
+      configs: [],
     }
   }
   const overrides = new Map(

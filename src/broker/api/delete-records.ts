@@ -6,40 +6,31 @@
  */
 import { Errors, type ErrorCode } from "../../protocol/errors.js"
 import { deleteRecords } from "../../protocol/messages/delete-records.js"
-import type { Log } from "../../storage/log.js"
 import { isInternalTopic } from "../internal-topics.js"
 import { handler, type Services } from "../services.js"
 
 const highWatermark = -1
 
-export const deleteRecordsHandler = handler(deleteRecords, async (services, request) => {
-  const topics = request.topics.map(({ name, partitions }) => ({
-    name,
-    partitions: partitions.map(({ partitionIndex, offset }) => ({
-      partitionIndex,
-      moved: moveStart(services, name, partitionIndex, offset),
-    })),
-  }))
-  const moved = new Set(topics.flatMap(({ partitions }) => partitions.flatMap((each) => each.moved.log ?? [])))
-  const notDurable = await services.replicas.checkpointLogStartOffsets(moved)
-  return {
-    topics: topics.map(({ name, partitions }) => ({
+export const deleteRecordsHandler = handler(deleteRecords, async (services, request) => ({
+  topics: await Promise.all(
+    request.topics.map(async ({ name, partitions }) => ({
       name,
-      partitions: partitions.map(({ partitionIndex, moved: { log, lowWatermark, errorCode } }) =>
-        log !== undefined && notDurable.has(log)
-          ? { partitionIndex, lowWatermark: -1, errorCode: Errors.KAFKA_STORAGE_ERROR }
-          : { partitionIndex, lowWatermark, errorCode },
+      partitions: await Promise.all(
+        partitions.map(async ({ partitionIndex, offset }) => ({
+          partitionIndex,
+          ...(await moveStart(services, name, partitionIndex, offset)),
+        })),
       ),
     })),
-  }
-})
+  ),
+}))
 
-function moveStart(
+async function moveStart(
   services: Services,
   name: string,
   index: number,
   offset: number,
-): { log?: Log; lowWatermark: number; errorCode: ErrorCode } {
+): Promise<{ lowWatermark: number; errorCode: ErrorCode }> {
   const failed = (errorCode: ErrorCode) => ({ lowWatermark: -1, errorCode })
   const topic = services.image().topics.get(name)
   if (topic === undefined) return failed(Errors.UNKNOWN_TOPIC_OR_PARTITION)
@@ -49,9 +40,12 @@ function moveStart(
   const refused = partition.checkLeader(-1)
   if (refused !== Errors.NONE) return failed(refused)
   // Between its last look at the old copy and the new one's name, a move would not notice.
-  if (partition.areAppendsHeld) return failed(Errors.NOT_LEADER_OR_FOLLOWER)
+  if (partition.appendsResumed !== undefined) return failed(Errors.NOT_LEADER_OR_FOLLOWER)
   if (!partition.log.config.cleanupPolicy.delete) return failed(Errors.POLICY_VIOLATION)
   const wanted = offset === highWatermark ? partition.highWatermark : offset
   if (wanted < 0 || !partition.log.maybeIncrementLogStartOffset(wanted)) return failed(Errors.OFFSET_OUT_OF_RANGE)
-  return { log: partition.log, lowWatermark: partition.logStartOffset, errorCode: Errors.NONE }
+  const lowWatermark = partition.logStartOffset
+  // Many partitions of one request share a write.
+  if (!(await services.replicas.checkpointLogStartOffset(partition))) return failed(Errors.KAFKA_STORAGE_ERROR)
+  return { lowWatermark, errorCode: Errors.NONE }
 }

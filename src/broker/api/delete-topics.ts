@@ -22,36 +22,45 @@ export const deleteTopicsHandler = handler(deleteTopics, async (services, reques
     version >= 6 ? request.topics : request.topicNames.map((name) => ({ name, topicId: zeroUuid }))
   const enabled = services.limits.deleteTopicEnable
   const image = services.image()
-  const wanted = named.map(({ name, topicId }): Wanted => {
-    if (!enabled) {
-      return version < 3
-        ? { name, topicId, error: Errors.INVALID_REQUEST, message: "Topic deletion is disabled." }
-        : { name, topicId, error: Errors.TOPIC_DELETION_DISABLED, message: "Topic deletion is disabled." }
-    }
-    if (name !== null && topicId !== zeroUuid) {
+  const counts = new Map<string, number>()
+  for (const { name, topicId } of named) counts.set(name ?? topicId, (counts.get(name ?? topicId) ?? 0) + 1)
+  // Told once, however often it was named.
+  const wanted = [...new Map(named.map((each) => [each.name ?? each.topicId, each])).values()].map(
+    ({ name, topicId }): Wanted => {
+      if (!enabled) {
+        return version < 3
+          ? { name, topicId, error: Errors.INVALID_REQUEST, message: "Topic deletion is disabled." }
+          : { name, topicId, error: Errors.TOPIC_DELETION_DISABLED, message: "Topic deletion is disabled." }
+      }
+      if (name !== null && topicId !== zeroUuid) {
+        return {
+          name,
+          topicId,
+          error: Errors.INVALID_REQUEST,
+          message: "You may not specify both topic name and topic id.",
+        }
+      }
+      if (name === null && topicId === zeroUuid) {
+        return { name, topicId, error: Errors.INVALID_REQUEST, message: "Neither topic name nor id were specified." }
+      }
+      if (counts.get(name ?? topicId)! > 1) {
+        const message = `Duplicate topic ${name === null ? "id" : "name"}.`
+        return { name, topicId, error: Errors.INVALID_REQUEST, message }
+      }
+      const topic = name === null ? topicById(image, topicId) : image.topics.get(name)
+      if (topic !== undefined) return { name: topic.name, topicId: topic.topicId }
+      const error = name === null ? Errors.UNKNOWN_TOPIC_ID : Errors.UNKNOWN_TOPIC_OR_PARTITION
       return {
         name,
         topicId,
-        error: Errors.INVALID_REQUEST,
-        message: "You may not specify both topic name and topic id.",
+        error,
+        message:
+          name === null
+            ? "This server does not host this topic ID."
+            : "This server does not host this topic-partition.",
       }
-    }
-    if (name === null && topicId === zeroUuid) {
-      return { name, topicId, error: Errors.INVALID_REQUEST, message: "Neither topic name nor id were specified." }
-    }
-    const same = named.filter((other) => (name === null ? other.topicId === topicId : other.name === name))
-    if (same.length > 1) return { name, topicId, error: Errors.INVALID_REQUEST, message: "Duplicate topic name or id." }
-    const topic = name === null ? topicById(image, topicId) : image.topics.get(name)
-    if (topic !== undefined) return { name: topic.name, topicId: topic.topicId }
-    const error = name === null ? Errors.UNKNOWN_TOPIC_ID : Errors.UNKNOWN_TOPIC_OR_PARTITION
-    return {
-      name,
-      topicId,
-      error,
-      message:
-        name === null ? "This server does not host this topic ID." : "This server does not host this topic-partition.",
-    }
-  })
+    },
+  )
   const deletable = wanted.filter(({ error }) => error === undefined)
   const results = await services.controller.deleteTopics(deletable.map(({ topicId }) => topicId))
   const outcomes = new Map(deletable.map(({ topicId }, index) => [topicId, results[index]!]))

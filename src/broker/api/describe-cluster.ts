@@ -9,14 +9,19 @@ import { clusterOperations } from "../operations.js"
 import { endpointFor, handler } from "../services.js"
 
 const brokerEndpoints = 1
+const controllerEndpoints = 2
 
 export const describeClusterHandler = handler(describeCluster, (services, request, { version, listenerName }) => {
   const base = { clusterId: services.clusterId, controllerId: services.nodeId, brokers: [] }
   if (version >= 1 && request.endpointType !== brokerEndpoints) {
+    const isController = request.endpointType === controllerEndpoints
     return {
       ...base,
-      errorCode: Errors.MISMATCHED_ENDPOINT_TYPE,
-      errorMessage: "The request was sent to an endpoint of the wrong type.",
+      controllerId: -1,
+      errorCode: isController ? Errors.MISMATCHED_ENDPOINT_TYPE : Errors.UNSUPPORTED_ENDPOINT_TYPE,
+      errorMessage: isController
+        ? "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER"
+        : `Unsupported endpoint type ${request.endpointType}`,
     }
   }
   const image = services.image()

@@ -18,7 +18,7 @@ export const describeConfigsHandler = handler(describeConfigs, (services, reques
       .filter(({ name }) => wanted === undefined || wanted.has(name))
     return {
       errorCode: Errors.NONE,
-      errorMessage: null,
+      errorMessage: "",
       resourceType,
       resourceName,
       configs: entries.map((entry) => ({

@@ -13,7 +13,11 @@ export const describeProducersHandler = handler(describeProducers, (services, re
     partitions: partitionIndexes.map((partitionIndex) => {
       const failed = (errorCode: ErrorCode) => ({ partitionIndex, errorCode, activeProducers: [] })
       const topic = services.image().topics.get(name)
-      if (topic === undefined) return failed(Errors.UNKNOWN_TOPIC_OR_PARTITION)
+      if (topic === undefined)
+        return {
+          ...failed(Errors.UNKNOWN_TOPIC_OR_PARTITION),
+          errorMessage: "This server does not host this topic-partition.",
+        }
       const partition = services.replicas.partition(name, partitionIndex)
       if (partition === undefined) return failed(services.replicas.absenceOf(topic, partitionIndex).errorCode)
       const refused = partition.checkLeader(-1)

@@ -19,6 +19,17 @@ export const describeTopicPartitionsHandler = handler(describeTopicPartitions, (
   const image = services.image()
   const all = request.topics.length === 0
   const { cursor } = request
+  if (cursor !== null && cursor.partitionIndex < 0) {
+    return {
+      topics: request.topics.map(({ name }) => ({
+        errorCode: Errors.INVALID_REQUEST,
+        name,
+        topicId: zeroUuid,
+        partitions: [],
+      })),
+      nextCursor: null,
+    }
+  }
   const names = [...new Set(all ? image.topics.keys() : request.topics.map(({ name }) => name))].sort()
   const limit = Math.max(1, Math.min(request.responsePartitionLimit, services.limits.describedPartitionsMax))
   const topics: Answer["topics"][number][] = []
@@ -28,10 +39,14 @@ export const describeTopicPartitionsHandler = handler(describeTopicPartitions, (
     if (cursor !== null && name < cursor.topicName) continue
     const topic = image.topics.get(name)
     if (topic === undefined) {
-      // With a cursor, a topic that is missing has been deleted between two pages: nobody asked for it by name on this page.
-      if (cursor !== null && name === cursor.topicName) continue
       const errorCode = isValidTopicName(name) ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.INVALID_TOPIC_EXCEPTION
-      topics.push({ errorCode, name, topicId: zeroUuid, partitions: [] })
+      topics.push({
+        errorCode,
+        name,
+        topicId: zeroUuid,
+        partitions: [],
+        topicAuthorizedOperations: topicOperations,
+      })
       continue
     }
     const first = cursor?.topicName === name ? Math.max(0, cursor.partitionIndex) : 0

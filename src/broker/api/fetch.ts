@@ -57,7 +57,7 @@ interface Target {
 
 /** One fetch from its first look to its answer. */
 class FetchRound implements AdvanceListener {
-  readonly #targets: readonly Target[]
+  #targets: readonly Target[] = []
   readonly #isolation: Isolation
   readonly #maxBytes: number
   #reads: PartitionRead[] = []
@@ -72,7 +72,11 @@ class FetchRound implements AdvanceListener {
   ) {
     this.#isolation = request.isolationLevel === 1 ? "read_committed" : "read_uncommitted"
     this.#maxBytes = Math.min(request.maxBytes, services.limits.fetchBytesMax)
-    this.#targets = session.partitions.map((each) => this.#target(each))
+    this.#locate()
+  }
+
+  #locate(): void {
+    this.#targets = this.session.partitions.map((each) => this.#target(each))
   }
 
   #target(request: FetchPartition): Target {
@@ -99,17 +103,23 @@ class FetchRound implements AdvanceListener {
 
   run(): Response | Promise<Response> {
     const reading = this.#read()
-    if (reading instanceof Promise) return reading.then(() => this.#answerOrWait())
-    return this.#answerOrWait()
+    if (!(reading instanceof Promise) && this.#isSatisfied()) return this.#answer()
+    return this.#finish(reading).catch((error: unknown) => {
+      this.#dropReads()
+      throw error
+    })
   }
 
-  #answerOrWait(): Response | Promise<Response> {
-    if (this.#isSatisfied()) return this.#answer()
-    return this.#wait().then(async () => {
+  async #finish(reading: void | Promise<void>): Promise<Response> {
+    await reading
+    if (!this.#isSatisfied()) {
+      await this.#wait()
       this.#dropReads()
+      // Meanwhile a topic may be gone, or a partition have come.
+      this.#locate()
       await this.#read()
-      return this.#answer()
-    })
+    }
+    return this.#answer()
   }
 
   /** Reads every partition once. Synchronous as long as everything comes from memory. */
@@ -160,16 +170,18 @@ class FetchRound implements AdvanceListener {
   #wait(): Promise<void> {
     const listened = this.#targets.map(({ partition }) => partition!)
     let timer: Timer | undefined
+    let forget: (() => void) | undefined
     const waiting = new Promise<void>((resolve) => {
       this.#wake = resolve
       timer = this.services.env.timers.after(this.request.maxWaitMs, resolve)
-      this.context.connection.onClosed(resolve)
+      forget = this.context.connection.onClosed(resolve)
       for (const partition of listened) partition.addAdvanceListener(this)
       // What became visible while files were read was not announced to us.
       if (listened.some((partition, index) => partition.highWatermark !== this.#reads[index]!.highWatermark)) resolve()
     })
     return waiting.then(() => {
       timer?.cancel()
+      forget?.()
       for (const partition of listened) partition.removeAdvanceListener(this)
     })
   }
@@ -229,7 +241,7 @@ class FetchRound implements AdvanceListener {
       highWatermark: read.highWatermark,
       lastStableOffset: read.lastStableOffset,
       logStartOffset: read.logStartOffset,
-      abortedTransactions: this.#isolation === "read_committed" ? [] : null,
+      abortedTransactions: this.#isolation === "read_committed" || read.errorCode !== Errors.NONE ? [] : null,
       records: (read.records?.payloads as PartitionAnswer["records"]) ?? noRecords,
       ...(read.divergingEpoch !== undefined && { divergingEpoch: read.divergingEpoch }),
     }

@@ -13,6 +13,9 @@ export const initProducerIdHandler = handler(initProducerId, async (services, re
     const errorCode = request.transactionalId === "" ? Errors.INVALID_REQUEST : Errors.COORDINATOR_NOT_AVAILABLE
     return { errorCode, producerId: -1, producerEpoch: -1 }
   }
+  // Both or neither (KIP-360).
+  if ((request.producerId === -1) !== (request.producerEpoch === -1))
+    return { errorCode: Errors.INVALID_REQUEST, producerId: -1, producerEpoch: -1 }
   const allocated = await services.producerIds.next()
   if (allocated === undefined)
     return { errorCode: Errors.COORDINATOR_LOAD_IN_PROGRESS, producerId: -1, producerEpoch: -1 }

@@ -23,7 +23,7 @@ export const listConfigResourcesHandler = handler(listConfigResources, (services
   const brokers = [...image.brokers.keys()].map(String)
   const named = (resourceType: number): string[] => {
     if (resourceType === resourceTypes.topic) return [...image.topics.keys()]
-    if (resourceType === resourceTypes.broker) return ["", ...brokers]
+    if (resourceType === resourceTypes.broker) return brokers
     if (resourceType === resourceTypes.brokerLogger) return brokers
     const prefix = `${resourceType}:`
     return [...image.configs.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length))

@@ -3,7 +3,7 @@
  *
  * Behaviour: exact to the record inside batches. -1 the end that the isolation level shows, -2 and -4 the log start (nothing is tiered, so both are the same), -3 the record with
  * the largest timestamp, -5 the end of the tier: none. A partition named twice fails, as in Kafka.
- * Versions: v2+ isolation, v4+ leader epochs, v7+ -3 (KIP-734), v8+ -4 (KIP-405), v9+ -5 (KIP-1005), v11+ -6 (KIP-1023: the log start, for nothing has been uploaded).
+ * Versions: v2+ isolation, v4+ leader epochs, v7+ -3 (KIP-734), v8+ -4 (KIP-405), v9+ -5 (KIP-1005), v11+ -6 (KIP-1023: none either).
  */
 import { Errors, type ErrorCode } from "../../protocol/errors.js"
 import { listOffsets } from "../../protocol/messages/list-offsets.js"
@@ -42,8 +42,11 @@ export const listOffsetsHandler = handler(listOffsets, async (services, request,
   for (const { name, partitions } of request.topics) {
     const answers: Answer[] = []
     for (const { partitionIndex, currentLeaderEpoch, timestamp } of partitions) {
-      if (doubled.has(`${partitionIndex}:${name}`)) answers.push(failed(partitionIndex, Errors.INVALID_REQUEST))
-      else if (timestamp < 0 && version < (sinceVersion.get(timestamp) ?? Number.POSITIVE_INFINITY)) {
+      const key = `${partitionIndex}:${name}`
+      if (doubled.has(key)) {
+        // Answered once.
+        if (seen.delete(key)) answers.push(failed(partitionIndex, Errors.INVALID_REQUEST))
+      } else if (timestamp < 0 && version < (sinceVersion.get(timestamp) ?? Number.POSITIVE_INFINITY)) {
         answers.push(failed(partitionIndex, Errors.UNSUPPORTED_VERSION))
       } else {
         const found = locate(services, name, partitionIndex, currentLeaderEpoch)
@@ -102,10 +105,14 @@ async function lookUp(
     case latest:
       return answer(end, partition.leaderEpoch)
     case earliest:
-    case earliestLocal:
-    case earliestPendingUpload:
-      return answer(partition.logStartOffset, log.epochs.epochAt(partition.logStartOffset))
+    case earliestLocal: {
+      const { logStartOffset } = partition
+      // Where nothing is, the next record will be of the present leadership.
+      const isEmpty = logStartOffset === log.logEndOffset
+      return answer(logStartOffset, isEmpty ? partition.leaderEpoch : log.epochs.epochAt(logStartOffset))
+    }
     case latestTiered:
+    case earliestPendingUpload:
       return answer(-1, -1)
   }
   const found = await (timestamp === maxTimestamp ? log.maxTimestampOffset() : log.offsetForTimestamp(timestamp))

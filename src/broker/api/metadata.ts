@@ -10,7 +10,7 @@ import { isAlive, type MetadataImage, type TopicImage, topicById } from "../../m
 import { Errors, type ErrorCode } from "../../protocol/errors.js"
 import type { ResponseInputOf } from "../../protocol/message.js"
 import { metadata } from "../../protocol/messages/metadata.js"
-import { isInternalTopic } from "../internal-topics.js"
+import { clusterMetadataTopic, isInternalTopic } from "../internal-topics.js"
 import { clusterOperations, topicOperations } from "../operations.js"
 import { endpointFor, handler, type Services } from "../services.js"
 
@@ -22,7 +22,7 @@ export const metadataHandler = handler(metadata, (services, request, { version, 
     const image = services.image()
     const topics = all
       ? [...image.topics.values()].map((topic) => describe(services, image, topic, listenerName))
-      : request.topics!.map(({ name, topicId }) => {
+      : withoutDoubles(request.topics!).map(({ name, topicId }) => {
           const byId = name === null || (version >= 10 && topicId !== zeroUuid)
           const topic = byId ? topicById(image, topicId) : image.topics.get(name)
           if (topic !== undefined) return describe(services, image, topic, listenerName)
@@ -34,7 +34,7 @@ export const metadataHandler = handler(metadata, (services, request, { version, 
           return missing(failures.get(name) ?? unknownTopic(name), name, zeroUuid)
         })
     if (request.includeTopicAuthorizedOperations) {
-      for (const topic of topics) if (topic.errorCode === Errors.NONE) topic.topicAuthorizedOperations = topicOperations
+      for (const topic of topics) topic.topicAuthorizedOperations = topicOperations
     }
     return {
       brokers: [...image.brokers.values()]
@@ -56,12 +56,22 @@ export const metadataHandler = handler(metadata, (services, request, { version, 
   const image = services.image()
   const wanted = new Set(
     request.topics!.flatMap(({ name }) =>
-      name !== null && isValidTopicName(name) && !image.topics.has(name) ? [name] : [],
+      // Internal topics are made by whoever keeps his state in them, who knows what settings they need.
+      name !== null && isValidTopicName(name) && !isReserved(name) && !image.topics.has(name) ? [name] : [],
     ),
   )
   if (wanted.size === 0) return answer(new Map())
   return services.controller.autoCreateTopics([...wanted]).then(answer)
 })
+
+const isReserved = (name: string): boolean => isInternalTopic(name) || name === clusterMetadataTopic
+
+/** Whoever asks for a topic twice is told once. */
+function withoutDoubles<T extends { readonly name: string | null; readonly topicId: string }>(
+  topics: readonly T[],
+): T[] {
+  return [...new Map(topics.map((topic) => [topic.name ?? `id ${topic.topicId}`, topic])).values()]
+}
 
 const unknownTopic = (name: string): ErrorCode =>
   isValidTopicName(name) ? Errors.UNKNOWN_TOPIC_OR_PARTITION : Errors.INVALID_TOPIC_EXCEPTION

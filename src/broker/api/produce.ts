@@ -11,11 +11,18 @@ import type { TopicImage } from "../../metadata/image.js"
 import { topicById } from "../../metadata/image.js"
 import { validateBatches } from "../../protocol/batch-validator.js"
 import { Errors, type ErrorCode } from "../../protocol/errors.js"
-import type { ResponseInputOf } from "../../protocol/message.js"
+import type { RequestOf, ResponseInputOf } from "../../protocol/message.js"
 import { produce } from "../../protocol/messages/produce.js"
 import type { Partition } from "../../replication/partition.js"
 import { isInternalTopic } from "../internal-topics.js"
-import { endpointFor, handler, type RequestContext, type Services } from "../services.js"
+import {
+  endpointFor,
+  type Handled,
+  handler,
+  type RequestContext,
+  type ResponseOrEnd,
+  type Services,
+} from "../services.js"
 
 type Response = ResponseInputOf<typeof produce>
 type PartitionAnswer = Response["responses"][number]["partitionResponses"][number]
@@ -24,6 +31,26 @@ type PartitionAnswer = Response["responses"][number]["partitionResponses"][numbe
 type Appended = PartitionAnswer | Promise<PartitionAnswer>
 
 export const produceHandler = handler(produce, (services, request, context) => {
+  if (services.replicas.appendsHeld === undefined) return handleProduce(services, request, context)
+  return whenAppendsResume(services, request, context)
+})
+
+/** While a partition changes its directory nothing is refused: what the connection sends later waits behind this, so its order stays. */
+async function whenAppendsResume(
+  services: Services,
+  request: RequestOf<typeof produce>,
+  context: RequestContext,
+): Promise<ResponseOrEnd<typeof produce>> {
+  while (services.replicas.appendsHeld !== undefined) await services.replicas.appendsHeld
+  const handled = handleProduce(services, request, context)
+  return typeof handled === "object" && "accepted" in handled ? handled.reply : handled
+}
+
+function handleProduce(
+  services: Services,
+  request: RequestOf<typeof produce>,
+  context: RequestContext,
+): Exclude<Handled<typeof produce>, Promise<unknown>> {
   const lease = new FrameLease(context)
   const image = services.image()
   const answers = request.topicData.map(({ name, topicId, partitionData }) => {
@@ -53,7 +80,7 @@ export const produceHandler = handler(produce, (services, request, context) => {
   if (answers.every((partitions) => partitions.every((answer) => !(answer instanceof Promise))))
     return response(answers as PartitionAnswer[][])
   return { accepted: true, reply: Promise.all(answers.map((partitions) => Promise.all(partitions))).then(response) }
-})
+}
 
 function refusal(
   acks: number,
@@ -61,8 +88,8 @@ function refusal(
   topic: TopicImage | undefined,
   byId: boolean,
 ): { errorCode: ErrorCode; errorMessage?: string } | undefined {
-  if (acks !== 0 && acks !== 1 && acks !== -1) return { errorCode: Errors.INVALID_REQUIRED_ACKS }
   if (topic === undefined) return { errorCode: byId ? Errors.UNKNOWN_TOPIC_ID : Errors.UNKNOWN_TOPIC_OR_PARTITION }
+  if (acks !== 0 && acks !== 1 && acks !== -1) return { errorCode: Errors.INVALID_REQUIRED_ACKS }
   if (isInternalTopic(topic.name)) {
     return { errorCode: Errors.INVALID_TOPIC_EXCEPTION, errorMessage: `Cannot append to internal topic ${topic.name}` }
   }

@@ -16,6 +16,12 @@ const bytesPerCallMax = 1 << 20
 const regionPieceBytes = 256 * 1024
 /** Written the ordinary way when the socket is full: its completion tells when there is room again. */
 const fullSocketPieceBytes = 16 * 1024
+/**
+ * A region for a peer on this machine passes through memory in pieces that stay in the processor's cache: on loopback, measured in C, this takes three
+ * quarters of the CPU of `sendfile`, which pays off only where a network card takes the pages.
+ */
+const loopbackPieceBytes = 128 * 1024
+const loopbackPiece = Buffer.allocUnsafeSlow(loopbackPieceBytes)
 /** After `end` a peer has so long to close its side too. */
 const lingerMs = 1000
 
@@ -56,6 +62,7 @@ export class NodeConnection implements Connection {
   #paused = false
   #error: NetworkError | undefined
   #native: Native | undefined
+  readonly #isLoopback: boolean
 
   /** `socket` is connected, and paused before it read anything. */
   constructor(socket: net.Socket, native: Native | undefined) {
@@ -64,6 +71,7 @@ export class NodeConnection implements Connection {
     this.remoteAddress = plainAddress(socket.remoteAddress ?? "")
     this.remotePort = socket.remotePort ?? 0
     this.localPort = socket.localPort ?? 0
+    this.#isLoopback = this.remoteAddress.startsWith("127.") || this.remoteAddress === "::1"
     this.#watch(socket)
   }
 
@@ -229,7 +237,10 @@ export class NodeConnection implements Connection {
     // Nothing of ours is in the socket's own queue here: the last write has completed.
     if (this.#native !== undefined && fd !== undefined && fd >= 0 && file instanceof NodeFile && file.hold()) {
       const count = Math.min(left, bytesPerCallMax)
-      const sent = this.#native.sendfile(fd, file.fd, region.position + head.done, count)
+      const position = region.position + head.done
+      // What is not in the page cache goes by sendfile also here: it brings it in without a way over a thread.
+      const copied = this.#isLoopback ? copyCached(this.#native, fd, file.fd, position, count) : 0
+      const sent = copied > 0 ? copied : this.#native.sendfile(fd, file.fd, position, count)
       file.release()
       if (sent > 0) {
         this.#progress(head, sent)
@@ -285,4 +296,24 @@ export class NodeConnection implements Connection {
 /** IPv4 addresses as such, also when they come in over a socket of both kinds. */
 function plainAddress(address: string): string {
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address
+}
+
+/** Moves what the page cache has and the socket takes, up to `count`; 0 or less if that is nothing. */
+function copyCached(native: Native, socketFd: number, fileFd: number, position: number, count: number): number {
+  let done = 0
+  while (done < count) {
+    const read = native.readCached(
+      fileFd,
+      loopbackPiece,
+      0,
+      Math.min(count - done, loopbackPieceBytes),
+      position + done,
+    )
+    if (read <= 0) return done > 0 ? done : read
+    const sent = native.sendBytes(socketFd, loopbackPiece, read)
+    if (sent <= 0) return done > 0 ? done : sent
+    done += sent
+    if (sent < read) break
+  }
+  return done
 }

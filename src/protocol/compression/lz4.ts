@@ -5,7 +5,7 @@
  * required, block checksums checked, content size and content checksum skipped. Writes 64 KiB independent blocks without checksums, as
  * Java does. Source: lz4_Frame_format.md, lz4_Block_format.md; Kafka's Lz4BlockInputStream.
  */
-import { corrupt, Output, tooLarge } from "./output.js"
+import { corrupt, Output, repeat, tooLarge } from "./output.js"
 import { xxh32 } from "./xxh32.js"
 
 const magic = 0x184d2204
@@ -69,8 +69,8 @@ function decodeBlock(bytes: Buffer, start: number, end: number, blockMaxBytes: n
     }
     count += minMatchBytes
     if (count > limit - to) throw overflow("match")
-    if (count >= copyByCallBytesMin && distance >= count) {
-      out.copyWithin(to, to - distance, to - distance + count)
+    if (count >= copyByCallBytesMin) {
+      repeat(out, to, distance, count)
       to += count
     } else for (const stop = to + count; to < stop; to++) out[to] = out[to - distance]!
   }

@@ -21,6 +21,20 @@ export const corrupt = (message: string): DecompressError => new DecompressError
 export const tooLarge = (maxBytes: number): DecompressError =>
   new DecompressError("too-large", `decompresses to more than ${maxBytes} bytes`)
 
+/**
+ * Repeats the `distance` bytes before `to` until `count` are written there: what a copy that overlaps itself means. Doubles, so that a long run of zeros
+ * takes a few calls.
+ */
+export function repeat(out: Buffer, to: number, distance: number, count: number): void {
+  let done = Math.min(distance, count)
+  out.copyWithin(to, to - distance, to - distance + done)
+  while (done < count) {
+    const next = Math.min(done, count - done)
+    out.copyWithin(to + done, to, to + next)
+    done += next
+  }
+}
+
 export class Output {
   bytes: Buffer
   length = 0

@@ -81,7 +81,7 @@ class BrokerRun {
     if (level !== "error") return
     if (/^log directory .* failed/.test(message)) this.#diskFailed = true
     if (/; the connection is closed$/.test(message))
-      this.model.violated(`requests are handled: ${message}: ${String(fields?.["error"])}`)
+      this.model.violated(`requests are handled: ${message}: ${String(fields?.error)}`)
   }
 
   async run(): Promise<Model["counts"]> {

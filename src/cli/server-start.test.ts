@@ -1,0 +1,109 @@
+import assert from "node:assert/strict"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { after, test } from "node:test"
+
+/** The built command as a process of its own: signals, exit codes and what is printed are its behaviour. */
+const directory = mkdtempSync(join(tmpdir(), "ottla-start-"))
+const running = new Set<ChildProcess>()
+after(() => {
+  for (const child of running) child.kill("SIGKILL")
+  rmSync(directory, { recursive: true, force: true })
+})
+
+function start(...options: string[]) {
+  const child = spawn(process.execPath, ["dist/ottla.js", "server", "start", ...options], {
+    stdio: ["ignore", "pipe", "pipe"],
+  })
+  running.add(child)
+  const output = { out: "", err: "" }
+  child.stdout.on("data", (bytes: Buffer) => {
+    output.out += bytes
+  })
+  child.stderr.on("data", (bytes: Buffer) => {
+    output.err += bytes
+  })
+  const exited = once(child, "close").then(([code]) => {
+    running.delete(child)
+    return code as number | null
+  })
+  const ready = new Promise<string>((resolve, reject) => {
+    child.stdout.on("data", () => {
+      if (output.out.includes("\n")) resolve(output.out)
+    })
+    void exited.then((code) => reject(new Error(`exit ${code}: ${output.err}`)))
+  })
+  ready.catch(() => {})
+  return { child, output, exited, ready }
+}
+
+const onFreePort = ["--set", "listeners=PLAINTEXT://127.0.0.1:0"]
+
+test("one line says when it is ready and where; SIGTERM stops it cleanly", async () => {
+  const data = join(directory, "clean")
+  const broker = start(...onFreePort, "--set", `log.dirs=${data}`, "--set", "node.id=0")
+  assert.match(await broker.ready, /^ottla is ready: node 0 at 127\.0\.0\.1:\d+, data in .*\n$/)
+  broker.child.kill("SIGTERM")
+  assert.equal(await broker.exited, 0)
+  assert.ok(existsSync(join(data, ".kafka_cleanshutdown")), "the next start need not recover")
+  assert.match(readFileSync(join(data, "meta.properties"), "utf8"), /node\.id=0/)
+})
+
+test("a second process on the same directory is refused, and kill -9 leaves no lock behind", async () => {
+  const data = join(directory, "locked")
+  const first = start(...onFreePort, "--set", `log.dirs=${data}`)
+  await first.ready
+  const second = start(...onFreePort, "--set", `log.dirs=${data}`)
+  assert.equal(await second.exited, 1)
+  assert.match(second.output.err, /held by another process.*log\.dirs/)
+  first.child.kill("SIGKILL")
+  await first.exited
+  const third = start(...onFreePort, "--set", `log.dirs=${data}`)
+  await third.ready
+  third.child.kill("SIGKILL")
+})
+
+test("settings come from Kafka's file, and the command line wins", async () => {
+  const file = join(directory, "server.properties")
+  writeFileSync(
+    file,
+    `process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:1\nlisteners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:1\ncontroller.listener.names=CONTROLLER\nlog.dirs=${join(directory, "unused")}\ngroup.initial.rebalance.delay.ms=0\n`,
+  )
+  const data = join(directory, "used")
+  const broker = start("--config", file, "--set", `log.dirs=${data}`)
+  assert.match(await broker.ready, new RegExp(`data in ${data}\n`))
+  assert.match(broker.output.err, /group\.initial\.rebalance\.delay\.ms is set, but Ottla does not act on it yet/)
+  broker.child.kill("SIGKILL")
+})
+
+test("what cannot be is an error that names the setting, before anything is touched", async () => {
+  const cases: [string[], RegExp][] = [
+    [["--set", "num.partition=3"], /num\.partition is not a setting; did you mean num\.partitions\?/],
+    [["--set", "num.partitions=0"], /num\.partitions/],
+    [["--set", "nothing"], /write it as name=value/],
+    [["--config", join(directory, "missing.properties")], /missing\.properties cannot be read/],
+  ]
+  for (const [options, message] of cases) {
+    const broker = start(...options, "--set", `log.dirs=${join(directory, "never")}`)
+    assert.equal(await broker.exited, 2, options.join(" "))
+    assert.match(broker.output.err, message)
+  }
+  assert.ok(!existsSync(join(directory, "never")))
+})
+
+test("a listener that other machines can reach needs --insecure", async () => {
+  const data = join(directory, "insecure")
+  const refused = start(
+    "--set",
+    "listeners=PLAINTEXT://0.0.0.0:0",
+    "--set",
+    "advertised.listeners=PLAINTEXT://127.0.0.1:0",
+    "--set",
+    `log.dirs=${data}`,
+  )
+  assert.equal(await refused.exited, 1)
+  assert.match(refused.output.err, /--insecure/)
+})
