@@ -152,7 +152,12 @@ export const mutants: readonly Mutant[] = [
     "await this.#writeCheckpoint(logStartOffsetFile, (log) => log.logStartOffset);",
     "",
   ),
-  one("acknowledges deleted records before that is durable", "broker/api/delete-records.js", "XXX", ""),
+  one(
+    "acknowledges deleted records before that is durable",
+    "broker/api/delete-records.js",
+    "if (!await services.replicas.checkpointLogStartOffset(partition)) return failed(Errors.KAFKA_STORAGE_ERROR);",
+    "",
+  ),
   one(
     "looks for a time one index entry too late",
     "storage/time-index.js",
