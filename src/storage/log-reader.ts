@@ -5,19 +5,17 @@
  * position that an answer starts or ends at was checked by reading a header there.
  */
 import { invariant } from "../base/assert.js"
-import { DiskError, type File } from "../env/env.js"
-import { batchBaseOffset, batchHeaderBytes, batchLastOffset } from "../protocol/batch-header.js"
+import { DiskError } from "../env/env.js"
+import { batchBaseOffset, batchLastOffset } from "../protocol/batch-header.js"
 import { Errors } from "../protocol/errors.js"
+import { type Boundary, endOfRunAfter, endOfRunAt, readScanBytes } from "./batch-run.js"
 import { scanBatches } from "./batch-scan.js"
 import type { PooledFile } from "./file-pool.js"
 import { isMissing, type LogCommon, nothing } from "./log-common.js"
 import type { ReadResult } from "./log-contract.js"
-import type { OffsetIndex } from "./offset-index.js"
+import type { ReadPositions } from "./read-positions.js"
 import { floorSegment, type Segment, segmentName } from "./segment.js"
 import type { SegmentIndexes } from "./segment-indexes.js"
-
-/** Bytes read at a time to find a batch: an index interval and a header. */
-export const readScanBytes = 4096 + 512
 
 interface FoundBatch {
   readonly position: number
@@ -29,26 +27,37 @@ interface FoundBatch {
 export class LogReader {
   readonly #common: LogCommon
   readonly #indexes: SegmentIndexes
+  readonly #positions: ReadPositions
 
-  constructor(common: LogCommon, indexes: SegmentIndexes) {
+  constructor(common: LogCommon, indexes: SegmentIndexes, positions: ReadPositions) {
     this.#common = common
     this.#indexes = indexes
+    this.#positions = positions
   }
 
   /** As `Log.read`, for an offset within the log that is not in memory. */
   async read(offset: number, limit: number, maxBytes: number, minOne: boolean): Promise<ReadResult> {
+    const { home } = this.#common
     let wanted = offset
     let indexRebuilt = false
     for (;;) {
-      const slot = floorSegment(this.#common.segments, wanted)
-      const segment = this.#common.segments[slot]
+      const { segments } = this.#common
+      const { generation } = this.#positions
+      const segment = segments[floorSegment(segments, wanted)]
       if (segment === undefined || offset < this.#common.logStartOffset)
         return { ok: false, error: Errors.OFFSET_OUT_OF_RANGE, message: `offset ${offset} was deleted meanwhile` }
       let pooled: PooledFile | undefined
       try {
-        pooled = await this.#common.home.files.acquire(segment, () => this.#common.open(segment))
-        const index = await this.#indexes.offsetIndex(segment, pooled.file)
+        pooled =
+          home.files.acquireOpen(segment) ?? (await home.files.acquire(segment, () => this.#common.open(segment)))
+        const index = this.#indexes.inMemory(segment) ?? (await this.#indexes.offsetIndex(segment, pooled.file))
         const end = segment.writtenBytes
+        const limits = { end, maxOffset: limit, maxBytes, minOneMessage: minOne }
+        const position = this.#positions.find(segment, wanted)
+        if (position !== undefined) {
+          const run = await endOfRunAt(pooled.file, index, position, wanted, limits)
+          if (run !== undefined) return this.#found(run, offset, segment, position, pooled, generation)
+        }
         const from = index.positionFor(wanted)
         const found: FoundBatch[] = []
         const scan = await scanBatches(
@@ -67,7 +76,7 @@ export class LogReader {
           (scan.problem !== undefined || (first !== undefined && first.position === from && first.baseOffset > wanted))
         if (misled && !indexRebuilt) {
           indexRebuilt = true
-          this.#common.home.env.log.log("warn", "offset index does not fit its log, rebuilding it", {
+          home.env.log.log("warn", "offset index does not fit its log, rebuilding it", {
             log: this.#common.name,
             segment: segment.baseOffset,
           })
@@ -92,20 +101,8 @@ export class LogReader {
           wanted = next.baseOffset
           continue
         }
-        if (first.nextOffset > limit || (first.size > maxBytes && !minOne)) {
-          pooled.release()
-          return emptyRead(offset)
-        }
-        const last = await this.#lastBatch(index, pooled.file, first, end, limit, maxBytes)
-        const hold = pooled
-        return {
-          ok: true,
-          payloads: [{ file: hold.file, position: first.position, length: last.position - first.position }],
-          bytes: last.position - first.position,
-          nextOffset: last.nextOffset,
-          fromMemory: false,
-          release: once(() => hold.release()),
-        }
+        const run = await endOfRunAfter(pooled.file, index, first.position, first.size, first.nextOffset, limits)
+        return this.#found(run, offset, segment, first.position, pooled, generation)
       } catch (error) {
         pooled?.release()
         if (isMissing(error) && !this.#common.segments.includes(segment)) continue
@@ -117,35 +114,28 @@ export class LogReader {
     }
   }
 
-  /** Where the run of batches that starts with `first` ends, under the limits: a batch boundary, checked by reading the header before it. */
-  async #lastBatch(
-    index: OffsetIndex,
-    file: File,
-    first: FoundBatch,
-    end: number,
-    limit: number,
-    maxBytes: number,
-  ): Promise<{ position: number; nextOffset: number }> {
-    const firstEnd = { position: first.position + first.size, nextOffset: first.nextOffset }
-    const positionMax = Math.min(end, first.position + maxBytes)
-    if (firstEnd.position + batchHeaderBytes > positionMax) return firstEnd
-    const from = Math.max(
-      firstEnd.position,
-      Math.min(index.batchStartAtMost(positionMax), index.positionFor(limit - 1)),
-    )
-    let declined = -1
-    const scan = await scanBatches(
-      file,
-      { from, end, fromOffset: first.nextOffset, chunkBytes: readScanBytes },
-      (bytes, at, position, size) => {
-        if (batchLastOffset(bytes, at) < limit && position + size <= positionMax) return true
-        declined = batchBaseOffset(bytes, at)
-        return false
-      },
-    )
-    // A fault behind good batches is reported to whoever asks for it; the index is not believed without a header at its word.
-    if (scan.position > from) return { position: scan.position, nextOffset: scan.nextOffset }
-    return declined < 0 ? firstEnd : { position: from, nextOffset: declined }
+  #found(
+    run: Boundary | "nothing",
+    offset: number,
+    segment: Segment,
+    position: number,
+    pooled: PooledFile,
+    generation: number,
+  ): ReadResult {
+    if (run === "nothing") {
+      pooled.release()
+      return emptyRead(offset)
+    }
+    this.#positions.remember(generation, segment, run.nextOffset, run.position)
+    const bytes = run.position - position
+    return {
+      ok: true,
+      payloads: [{ file: pooled.file, position, length: bytes }],
+      bytes,
+      nextOffset: run.nextOffset,
+      fromMemory: false,
+      release: once(() => pooled.release()),
+    }
   }
 
   #readFailed(error: unknown): void {

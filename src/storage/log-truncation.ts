@@ -10,6 +10,7 @@ import type { LogCommon } from "./log-common.js"
 import type { LogMemory } from "./log-memory.js"
 import type { LogWriter } from "./log-writer.js"
 import { loadProducers, removeSnapshotsAbove } from "./producer-snapshots.js"
+import type { ReadPositions } from "./read-positions.js"
 import { floorSegment, Segment } from "./segment.js"
 import type { SegmentDeletion } from "./segment-deletion.js"
 import type { SegmentSeals } from "./segment-seals.js"
@@ -20,13 +21,22 @@ export class LogTruncation {
   readonly #writer: LogWriter
   readonly #seals: SegmentSeals
   readonly #deletion: SegmentDeletion
+  readonly #positions: ReadPositions
 
-  constructor(common: LogCommon, memory: LogMemory, writer: LogWriter, seals: SegmentSeals, deletion: SegmentDeletion) {
+  constructor(
+    common: LogCommon,
+    memory: LogMemory,
+    writer: LogWriter,
+    seals: SegmentSeals,
+    deletion: SegmentDeletion,
+    positions: ReadPositions,
+  ) {
     this.#common = common
     this.#memory = memory
     this.#writer = writer
     this.#seals = seals
     this.#deletion = deletion
+    this.#positions = positions
   }
 
   /**
@@ -64,6 +74,7 @@ export class LogTruncation {
         segment.persistedTimeEntries = 0
         segment.rewind(kept.mark())
         segment.writtenBytes = scan.position
+        this.#positions.clear()
         segment.timestampKnown = true
         segment.indexesDurable = false
         this.#common.home.indexCache.forget(segment)

@@ -41,6 +41,7 @@ import { emptyRead, LogReader, storageError } from "./log-reader.js"
 import { LogTruncation } from "./log-truncation.js"
 import { LogWriter } from "./log-writer.js"
 import type { ProducerEntry, ProducerState } from "./producer-state.js"
+import { ReadPositions } from "./read-positions.js"
 import { SegmentDeletion } from "./segment-deletion.js"
 import { SegmentIndexes } from "./segment-indexes.js"
 import { SegmentSeals } from "./segment-seals.js"
@@ -62,14 +63,15 @@ export class Log {
   constructor(home: LogHome, state: LogState) {
     const common = new LogCommon(this, home, state)
     const indexes = new SegmentIndexes(common)
+    const positions = new ReadPositions()
     this.#common = common
     this.#memory = new LogMemory(home.hotCache)
     this.#seals = new SegmentSeals(common, state.recoveryPoint)
     this.#writer = new LogWriter(common, this.#memory, this.#seals)
-    this.#reader = new LogReader(common, indexes)
+    this.#reader = new LogReader(common, indexes, positions)
     this.#timestamps = new TimestampLookup(common, indexes, this.#writer)
-    this.#deletion = new SegmentDeletion(common, indexes, this.#seals, this.#writer)
-    this.#truncation = new LogTruncation(common, this.#memory, this.#writer, this.#seals, this.#deletion)
+    this.#deletion = new SegmentDeletion(common, indexes, this.#seals, this.#writer, positions)
+    this.#truncation = new LogTruncation(common, this.#memory, this.#writer, this.#seals, this.#deletion, positions)
   }
 
   get topic(): string {

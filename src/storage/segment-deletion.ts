@@ -6,6 +6,7 @@
  */
 import { isMissing, type LogCommon, nothing } from "./log-common.js"
 import type { LogWriter } from "./log-writer.js"
+import type { ReadPositions } from "./read-positions.js"
 import { planRetention } from "./retention.js"
 import { deletedSuffix, type Segment, segmentSuffixes } from "./segment.js"
 import type { SegmentIndexes } from "./segment-indexes.js"
@@ -16,12 +17,20 @@ export class SegmentDeletion {
   readonly #indexes: SegmentIndexes
   readonly #seals: SegmentSeals
   readonly #writer: LogWriter
+  readonly #positions: ReadPositions
 
-  constructor(common: LogCommon, indexes: SegmentIndexes, seals: SegmentSeals, writer: LogWriter) {
+  constructor(
+    common: LogCommon,
+    indexes: SegmentIndexes,
+    seals: SegmentSeals,
+    writer: LogWriter,
+    positions: ReadPositions,
+  ) {
     this.#common = common
     this.#indexes = indexes
     this.#seals = seals
     this.#writer = writer
+    this.#positions = positions
   }
 
   /** Deletes segments that retention no longer asks for. Resolves with their number when their names are gone. */
@@ -125,6 +134,7 @@ export class SegmentDeletion {
   async removeSegments(going: readonly Segment[]): Promise<void> {
     const { disk, timers } = this.#common.home.env
     this.#common.segments = this.#common.segments.filter((segment) => !going.includes(segment))
+    this.#positions.clear()
     this.#seals.forget(going)
     const paths: string[] = []
     for (const segment of going) {

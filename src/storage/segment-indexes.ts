@@ -22,6 +22,13 @@ export class SegmentIndexes {
     this.#common = common
   }
 
+  /** The offset index of a segment if it need not be loaded. */
+  inMemory(segment: Segment): OffsetIndex | undefined {
+    if (segment.offsetIndex === undefined || segment.timeIndex === undefined) return undefined
+    this.#common.home.indexCache.touch(segment)
+    return segment.offsetIndex
+  }
+
   /** Indexes of a segment from memory, else from their files if these can be believed, else from the log itself. */
   async offsetIndex(segment: Segment, file: File): Promise<OffsetIndex> {
     await this.load(segment, file)
