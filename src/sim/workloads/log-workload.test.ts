@@ -19,10 +19,10 @@ test("a disk that forgets what it synced is found out", async () => {
   let found = 0
   try {
     Inode.prototype.finishSync = () => {}
-    for (let seed = 1; seed <= 10; seed++)
+    for (let seed = 1; seed <= 40; seed++)
       if (/lost|was flushed/.test(String((await runSeed(logWorkload, String(seed))).error))) found += 1
   } finally {
     Inode.prototype.finishSync = finishSync
   }
-  assert.ok(found >= 3, `found in ${found} of 10 seeds`)
+  assert.ok(found >= 3, `found in ${found} of 40 seeds`)
 })
