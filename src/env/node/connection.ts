@@ -238,9 +238,12 @@ export class NodeConnection implements Connection {
     if (this.#native !== undefined && fd !== undefined && fd >= 0 && file instanceof NodeFile && file.hold()) {
       const count = Math.min(left, bytesPerCallMax)
       const position = region.position + head.done
-      // What is not in the page cache goes by sendfile also here: it brings it in without a way over a thread.
-      const copied = this.#isLoopback ? copyCached(this.#native, fd, file.fd, position, count) : 0
-      const sent = copied > 0 ? copied : this.#native.sendfile(fd, file.fd, position, count)
+      if (this.#isLoopback && this.#copyCached(this.#native, fd, file, head, position, count)) {
+        file.release()
+        return
+      }
+      // What is not in the page cache goes by sendfile also on loopback: it brings it in without a way over a thread.
+      const sent = this.#native.sendfile(fd, file.fd, position, count)
       file.release()
       if (sent > 0) {
         this.#progress(head, sent)
@@ -256,6 +259,40 @@ export class NodeConnection implements Connection {
       if (sent !== -errorNumbers.EINTR) this.#native = undefined
     }
     this.#readAndWrite(head, region, Math.min(left, regionPieceBytes))
+  }
+
+  /**
+   * Moves what the page cache has and the socket takes, up to `count`; false if there was nothing to move. What was read and not taken is written in the ordinary
+   * way, whose end tells that there is room again: reading it twice would cost more than keeping it.
+   */
+  #copyCached(
+    native: Native,
+    socketFd: number,
+    file: NodeFile,
+    head: Queued,
+    position: number,
+    count: number,
+  ): boolean {
+    let done = 0
+    while (done < count) {
+      const wanted = Math.min(count - done, loopbackPieceBytes)
+      const read = native.readCached(file.fd, loopbackPiece, 0, wanted, position + done)
+      if (read <= 0) break
+      const sent = Math.max(0, native.sendBytes(socketFd, loopbackPiece, read))
+      done += sent
+      if (sent === read) continue
+      const rest = Buffer.from(loopbackPiece.subarray(sent, read))
+      this.#progress(head, done)
+      this.#socket.write(rest, () => {
+        this.#progress(head, rest.length)
+        this.#continue()
+      })
+      return true
+    }
+    if (done === 0) return false
+    this.#progress(head, done)
+    setImmediate(() => this.#continue())
+    return true
   }
 
   #progress(head: Queued, count: number): void {
@@ -296,24 +333,4 @@ export class NodeConnection implements Connection {
 /** IPv4 addresses as such, also when they come in over a socket of both kinds. */
 function plainAddress(address: string): string {
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address
-}
-
-/** Moves what the page cache has and the socket takes, up to `count`; 0 or less if that is nothing. */
-function copyCached(native: Native, socketFd: number, fileFd: number, position: number, count: number): number {
-  let done = 0
-  while (done < count) {
-    const read = native.readCached(
-      fileFd,
-      loopbackPiece,
-      0,
-      Math.min(count - done, loopbackPieceBytes),
-      position + done,
-    )
-    if (read <= 0) return done > 0 ? done : read
-    const sent = native.sendBytes(socketFd, loopbackPiece, read)
-    if (sent <= 0) return done > 0 ? done : sent
-    done += sent
-    if (sent < read) break
-  }
-  return done
 }
