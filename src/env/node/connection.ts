@@ -16,12 +16,6 @@ const bytesPerCallMax = 1 << 20
 const regionPieceBytes = 256 * 1024
 /** Written the ordinary way when the socket is full: its completion tells when there is room again. */
 const fullSocketPieceBytes = 16 * 1024
-/**
- * A region for a peer on this machine passes through memory in pieces that stay in the processor's cache: on loopback, measured in C, this takes three
- * quarters of the CPU of `sendfile`, which pays off only where a network card takes the pages.
- */
-const loopbackPieceBytes = 128 * 1024
-const loopbackPiece = Buffer.allocUnsafeSlow(loopbackPieceBytes)
 /** After `end` a peer has so long to close its side too. */
 const lingerMs = 1000
 
@@ -62,7 +56,6 @@ export class NodeConnection implements Connection {
   #paused = false
   #error: NetworkError | undefined
   #native: Native | undefined
-  readonly #isLoopback: boolean
 
   /** `socket` is connected, and paused before it read anything. */
   constructor(socket: net.Socket, native: Native | undefined) {
@@ -71,7 +64,6 @@ export class NodeConnection implements Connection {
     this.remoteAddress = plainAddress(socket.remoteAddress ?? "")
     this.remotePort = socket.remotePort ?? 0
     this.localPort = socket.localPort ?? 0
-    this.#isLoopback = this.remoteAddress.startsWith("127.") || this.remoteAddress === "::1"
     this.#watch(socket)
   }
 
@@ -237,13 +229,7 @@ export class NodeConnection implements Connection {
     // Nothing of ours is in the socket's own queue here: the last write has completed.
     if (this.#native !== undefined && fd !== undefined && fd >= 0 && file instanceof NodeFile && file.hold()) {
       const count = Math.min(left, bytesPerCallMax)
-      const position = region.position + head.done
-      if (this.#isLoopback && this.#copyCached(this.#native, fd, file, head, position, count)) {
-        file.release()
-        return
-      }
-      // What is not in the page cache goes by sendfile also on loopback: it brings it in without a way over a thread.
-      const sent = this.#native.sendfile(fd, file.fd, position, count)
+      const sent = this.#native.sendfile(fd, file.fd, region.position + head.done, count)
       file.release()
       if (sent > 0) {
         this.#progress(head, sent)
@@ -259,40 +245,6 @@ export class NodeConnection implements Connection {
       if (sent !== -errorNumbers.EINTR) this.#native = undefined
     }
     this.#readAndWrite(head, region, Math.min(left, regionPieceBytes))
-  }
-
-  /**
-   * Moves what the page cache has and the socket takes, up to `count`; false if there was nothing to move. What was read and not taken is written in the ordinary
-   * way, whose end tells that there is room again: reading it twice would cost more than keeping it.
-   */
-  #copyCached(
-    native: Native,
-    socketFd: number,
-    file: NodeFile,
-    head: Queued,
-    position: number,
-    count: number,
-  ): boolean {
-    let done = 0
-    while (done < count) {
-      const wanted = Math.min(count - done, loopbackPieceBytes)
-      const read = native.readCached(file.fd, loopbackPiece, 0, wanted, position + done)
-      if (read <= 0) break
-      const sent = Math.max(0, native.sendBytes(socketFd, loopbackPiece, read))
-      done += sent
-      if (sent === read) continue
-      const rest = Buffer.from(loopbackPiece.subarray(sent, read))
-      this.#progress(head, done)
-      this.#socket.write(rest, () => {
-        this.#progress(head, rest.length)
-        this.#continue()
-      })
-      return true
-    }
-    if (done === 0) return false
-    this.#progress(head, done)
-    setImmediate(() => this.#continue())
-    return true
   }
 
   #progress(head: Queued, count: number): void {

@@ -1,5 +1,5 @@
 /**
- * System calls that Node has no function for: sendfile, send, preadv2, syncfs, open file description locks.
+ * System calls that Node has no function for: sendfile, preadv2, syncfs, open file description locks.
  *
  * Owns loading them through the optional foreign-function package of the platform. Where it is absent everything works without, slower;
  * callers ask and have a second way.
@@ -21,8 +21,6 @@ interface Koffi {
 export interface Native {
   /** Bytes that went from the file at `position` to the socket, or minus the error number. Does not wait for the socket. */
   sendfile(socketFd: number, fileFd: number, position: number, count: number): number
-  /** Bytes taken by the socket, or minus the error number. Does not wait for the socket, and does not keep `bytes`. */
-  sendBytes(socketFd: number, bytes: Uint8Array, count: number): number
   /**
    * Bytes read without waiting for the disk: fewer than `length`, or minus EAGAIN, when not all of it is in the page cache; minus another error number
    * where it cannot be done.
@@ -40,8 +38,6 @@ export const errorNumbers = { EINTR: 4, EAGAIN: 11, EACCES: 13, EINVAL: 22, EOVE
 const setOpenFileLock = 37
 const writeLock = 1
 const flockBytes = 32
-/** MSG_DONTWAIT and MSG_NOSIGNAL. */
-const sendFlags = 0x40 | 0x4000
 /** RWF_NOWAIT of preadv2. */
 const withoutWaiting = 8
 
@@ -56,16 +52,11 @@ export function loadNative(): Native | undefined {
     const syncfs = libc.func("int syncfs(int fd)")
     koffi.struct("ottla_iovec", { base: "void *", length: "size_t" })
     const preadv2 = libc.func("int64_t preadv2(int fd, ottla_iovec *vector, int count, int64_t offset, int flags)")
-    const send = libc.func("int64_t send(int socket, void *bytes, size_t count, int flags)")
     const offset = Buffer.alloc(8)
     return {
       sendfile(socketFd, fileFd, position, count) {
         offset.writeBigInt64LE(BigInt(position))
         const sent = Number(sendfile(socketFd, fileFd, offset, count))
-        return sent < 0 ? -koffi.errno() : sent
-      },
-      sendBytes(socketFd, bytes, count) {
-        const sent = Number(send(socketFd, bytes, count, sendFlags))
         return sent < 0 ? -koffi.errno() : sent
       },
       readCached(fd, target, from, length, position) {
