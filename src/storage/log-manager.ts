@@ -181,7 +181,7 @@ export class LogManager {
     }
     await Promise.all(Array.from({ length: this.options.recoveriesPerDirectory }, lane))
     // What the old files said of logs that are no more must not be believed of new ones of the same name.
-    if (directory.failureReason === undefined) await directory.checkpoint()
+    if (directory.failureReason === undefined) await directory.checkpointOrWait()
   }
 
   async #loadLog(directory: LogDirectory, name: string, tp: TopicPartition, future: boolean): Promise<void> {
@@ -253,6 +253,7 @@ export class LogManager {
         ? topicPartitionName(topic, partition)
         : folderName(topic, partition, "future", this.env.random.bytes(16))
     const path = `${directory.path}/${name}`
+    if (directory.hasOldCheckpoints) await directory.checkpoint()
     await this.env.disk.makeDirectory(path)
     await replaceFile(this.env.disk, path, partitionMetadataFile, encodePartitionMetadata(options.topicId))
     const log = await openLog(directory, {

@@ -368,3 +368,21 @@ test("the log start offset moves up to the high watermark, never back, and survi
     assert.equal(t.log.logStartOffset, 5)
     assert.equal(t.log.highWatermark, 8)
   }))
+
+test("without a handle for a new segment appends are refused until there is one, and the directory stays", () =>
+  inLogWorld(async (t) => {
+    for (let i = 0; i < 6; i++) t.append()
+    await t.log.flush()
+    const end = t.log.logEndOffset
+    t.disk.options.openFilesMax = t.disk.openFiles
+    t.log.roll(startMs)
+    t.append()
+    assert.equal(await t.log.flush(), false)
+    assert.deepEqual(t.lost, [end])
+    assert.equal(t.log.offlineReason, undefined)
+    t.disk.options.openFilesMax = 1000
+    await t.world.sleep(2000)
+    assert.equal(t.append().ok, true)
+    assert.equal(await t.log.flush(), true)
+    assert.equal(t.log.logEndOffset, end + 1)
+  }))

@@ -37,6 +37,7 @@ import { loadProducers, removeSnapshotsAbove } from "./producer-snapshots.js"
 import type { ProducerEntry, ProducerState } from "./producer-state.js"
 import { planRetention } from "./retention.js"
 import { persistIndexes, writeSnapshot } from "./segment-files.js"
+import { isShortage } from "./shortage.js"
 import { deletedSuffix, floorSegment, Segment, type SegmentMark, segmentName, segmentSuffixes } from "./segment.js"
 import { Errors } from "../protocol/errors.js"
 import { TimeIndex } from "./time-index.js"
@@ -173,8 +174,6 @@ export interface FlushJob {
 }
 
 const nothing = () => {}
-const outOfRoom = (error: unknown): error is DiskError =>
-  error instanceof DiskError && (error.code === "ENOSPC" || error.code === "EDQUOT")
 const isMissing = (error: unknown) => error instanceof DiskError && error.code === "ENOENT"
 
 export class Log implements HotBufferOwner {
@@ -523,7 +522,7 @@ export class Log implements HotBufferOwner {
   }
 
   #writeFailed(error: unknown, segment: Segment, pooled: PooledFile | undefined, bytes: number): void {
-    if (this.#offlineReason === undefined && outOfRoom(error)) {
+    if (this.#offlineReason === undefined && isShortage(error)) {
       this.#undoUnwritten()
       this.#home.reportFull(error, bytes)
       // A part of the failed write may be in the file: it must not lie between what is there and what comes next.
@@ -1036,7 +1035,7 @@ export class Log implements HotBufferOwner {
 
   #workFailed(error: unknown): void {
     if (this.#offlineReason !== undefined) return
-    if (outOfRoom(error)) this.#home.reportFull(error, 0)
+    if (isShortage(error)) this.#home.reportFull(error, 0)
     else this.#home.fail(error)
   }
 

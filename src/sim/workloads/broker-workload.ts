@@ -25,7 +25,7 @@ import { Administrator, checkMetadata } from "./broker/administrator.js"
 import { SimulatedConsumer } from "./broker/consumer.js"
 import { capacityBytes, Faults } from "./broker/faults.js"
 import { brokerPort, Model, requestTimeoutMs, type TopicModel } from "./broker/model.js"
-import { type BrokerOptionsDrawn, drawOptions, hasNetworkFaults } from "./broker/options.js"
+import { type BrokerOptionsDrawn, drawOptions, hasDiskErrors, hasNetworkFaults } from "./broker/options.js"
 import { SimulatedProducer } from "./broker/producer.js"
 import { takeIn } from "./broker/reading.js"
 import type { Workload } from "./workload.js"
@@ -79,7 +79,10 @@ class BrokerRun {
 
   onLog(level: string, message: string, fields: Readonly<Record<string, unknown>> | undefined): void {
     if (level !== "error") return
-    if (/^log directory .* failed/.test(message)) this.#diskFailed = true
+    if (/^log directory .* failed/.test(message)) {
+      this.#diskFailed = true
+      if (!hasDiskErrors(this.options)) this.model.violated(`want of room or handles fails no directory: ${message}`)
+    }
     if (/; the connection is closed$/.test(message))
       this.model.violated(`requests are handled: ${message}: ${String(fields?.error)}`)
   }

@@ -45,7 +45,8 @@ export class Faults {
       disk.options.readErrorChance = options.readErrorChance
     })
     if (random.chance(options.fullChance)) {
-      const from = some()
+      // Also from the start: a full disk must not make a log that is there unreadable.
+      const from = random.chance(0.3) ? 0 : some()
       during(from, "disk fills", () => {
         disk.options.capacityBytes = disk.usedBytes + random.magnitude(1, 65_536)
       })
