@@ -21,6 +21,7 @@ import { IndexCache } from "./index-cache.js"
 import type { Log } from "./log.js"
 import { folderName, LogDirectory, parseFolderName } from "./log-directory.js"
 import { openLog } from "./open-log.js"
+import { isShortage } from "./shortage.js"
 
 export interface LogManagerOptions {
   /** Paths of the log directories, at least one. */
@@ -175,6 +176,8 @@ export class LogManager {
         try {
           await this.#loadLog(directory, next.name, next.partition, next.future)
         } catch (error) {
+          // Without handles or room to look into a log nothing is known of it: the start fails, and says so.
+          if (isShortage(error)) throw error
           directory.fail(error)
         }
       }

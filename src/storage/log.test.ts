@@ -386,3 +386,15 @@ test("without a handle for a new segment appends are refused until there is one,
     assert.equal(await t.log.flush(), true)
     assert.equal(t.log.logEndOffset, end + 1)
   }))
+
+test("the largest timestamp is that of a record that can be read, though its segment holds a later one", () =>
+  inLogWorld(async (t) => {
+    for (const timestamp of [90, 20, 40, 30]) t.append(1, { timestamp: startMs + timestamp })
+    await t.log.flush()
+    t.log.updateHighWatermark(4)
+    assert.equal((await t.log.maxTimestampOffset())?.offset, 0)
+    t.log.maybeIncrementLogStartOffset(1)
+    const found = await t.log.maxTimestampOffset()
+    assert.equal(found?.offset, 2)
+    assert.equal(found?.timestamp, startMs + 40)
+  }))

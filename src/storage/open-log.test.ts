@@ -174,3 +174,19 @@ test("a disk that is full when a log is opened refuses appends, and nothing else
     await t.crash("power")
     assert.equal(t.log.logEndOffset, 31)
   }))
+
+test("retries of the last five batches are known after a crash right behind a roll", () =>
+  inLogWorld(async (t) => {
+    const batch = (sequence: number) => ({ producerId: 7, producerEpoch: 0, baseSequence: sequence })
+    for (let sequence = 0; sequence < 7; sequence++) t.append(1, batch(sequence))
+    t.log.roll(t.node.env.clock.wallMs())
+    await t.log.flush()
+    await t.manager.checkpoint()
+    await t.crash("kill")
+    for (let sequence = 2; sequence < 7; sequence++) {
+      const again = t.append(1, batch(sequence))
+      assert.ok(again.ok && again.duplicate && again.baseOffset === sequence, `sequence ${sequence}`)
+    }
+    const next = t.append(1, batch(7))
+    assert.ok(next.ok && !next.duplicate)
+  }))
