@@ -142,7 +142,7 @@ class BrokerRun {
     const power = random.chance(options.crashPower ? 0.7 : 0)
     const { disk } = node
     model.counts.lives += 1
-    faults.begin()
+    model.isQuiet = faults.begin()
     if (options.crashAtOperation && random.chance(0.7)) {
       const operation = disk.operationCount + random.magnitude(1, 4096)
       const when = random.pick(["before", "after"] as const)
@@ -238,6 +238,7 @@ class BrokerRun {
   async #end(actors: Promise<void>[]): Promise<void> {
     const { model, world } = this
     this.faults.heal()
+    model.isQuiet = true
     await this.#bootHealthy()
     model.isEnding = true
     const consumers = this.options.consumers
