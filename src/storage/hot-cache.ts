@@ -15,6 +15,10 @@ export interface HotBufferOwner {
 /** Buffer with whole batches of one log, shared by writer, cache and readers; `release` runs when the last of them is done. */
 export class HotBuffer {
   #holders = 1
+  /** The cache's own: whether it is in there, and its neighbours. */
+  cached = false
+  older: HotBuffer | undefined = undefined
+  newer: HotBuffer | undefined = undefined
 
   constructor(
     readonly owner: HotBufferOwner,
@@ -40,9 +44,14 @@ export class HotBuffer {
 }
 
 export class HotCache {
-  /** Written buffers, oldest first. */
-  readonly #written = new Set<HotBuffer>()
+  /**
+   * Written buffers from the oldest on, linked through themselves: a Set from whose front is deleted must pass over the places of what was
+   * deleted to find its first, which took longer than everything else of an append when the cache held many small batches.
+   */
+  #oldest: HotBuffer | undefined
+  #newest: HotBuffer | undefined
   #bytes = 0
+  #buffers = 0
 
   constructor(readonly budgetBytes: number) {}
 
@@ -51,22 +60,38 @@ export class HotCache {
   }
 
   get buffers(): number {
-    return this.#written.size
+    return this.#buffers
   }
 
-  /** The buffer was written, so from now on it may go. */
+  /** The buffer was written, so from now on it may go. Called once for a buffer. */
   admit(buffer: HotBuffer): void {
-    this.#written.add(buffer)
+    invariant(!buffer.cached, "a buffer is admitted once, or it would be counted twice")
+    buffer.cached = true
+    buffer.older = this.#newest
+    if (this.#newest === undefined) this.#oldest = buffer
+    else this.#newest.newer = buffer
+    this.#newest = buffer
+    this.#buffers++
     this.#bytes += buffer.retainedBytes
-    for (const oldest of this.#written) {
-      if (this.#bytes <= this.budgetBytes) return
+    while (this.#bytes > this.budgetBytes && this.#oldest !== undefined) {
+      const oldest = this.#oldest
       this.remove(oldest)
       oldest.owner.evicted(oldest)
     }
   }
 
-  /** Its log no longer wants it kept. */
+  /** Its log no longer wants it kept. Nothing happens if it is not here. */
   remove(buffer: HotBuffer): void {
-    if (this.#written.delete(buffer)) this.#bytes -= buffer.retainedBytes
+    if (!buffer.cached) return
+    const { older, newer } = buffer
+    buffer.cached = false
+    buffer.older = undefined
+    buffer.newer = undefined
+    if (older === undefined) this.#oldest = newer
+    else older.newer = newer
+    if (newer === undefined) this.#newest = older
+    else newer.older = older
+    this.#buffers--
+    this.#bytes -= buffer.retainedBytes
   }
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { isFileRegion } from "../env/env.js"
 import { Errors } from "../protocol/errors.js"
-import { inLogWorld, records, startMs } from "./testing/log-world.js"
+import { inLogWorld, type LogWorld, records, startMs } from "./testing/log-world.js"
 
 const cold = { manager: { hotCacheBytes: 0 } }
 
@@ -398,3 +399,82 @@ test("the largest timestamp is that of a record that can be read, though its seg
     assert.equal(found?.offset, 2)
     assert.equal(found?.timestamp, startMs + 40)
   }))
+
+/** Every batch of the log in reads of at most `maxBytes`, and how many reads of log files each took. */
+async function readsPerFetch(t: LogWorld, maxBytes: number): Promise<{ bytes: Buffer; reads: number[] }> {
+  let count = 0
+  t.disk.intercept = (operation) => {
+    if (operation.kind === "read" && operation.path.endsWith(".log")) count++
+    return undefined
+  }
+  const parts: Buffer[] = []
+  const reads: number[] = []
+  for (let offset = t.log.logStartOffset; offset < t.log.logEndOffset; ) {
+    count = 0
+    const result = await t.log.read(offset, { maxBytes })
+    reads.push(count)
+    assert.ok(result.ok && !result.fromMemory && result.nextOffset > offset)
+    for (const payload of result.payloads) {
+      assert.ok(isFileRegion(payload))
+      const part = Buffer.alloc(payload.length)
+      await payload.file.read(part, 0, payload.length, payload.position)
+      parts.push(part)
+    }
+    result.release()
+    offset = result.nextOffset
+  }
+  t.disk.intercept = undefined
+  return { bytes: Buffer.concat(parts), reads }
+}
+
+test("a sequential reader of old data needs at most two header reads a fetch", async () => {
+  for (const value of [20, 300, 1_500, 5_000, 20_000])
+    await inLogWorld(
+      async (t) => {
+        const written: Buffer[] = []
+        for (let i = 0; i < 150; i++) {
+          const batch = { records: [{ value: Buffer.alloc(value, i) }, { value: Buffer.alloc((i * 37) % 200, i) }] }
+          t.append(1, batch)
+          written.push(records(1, { ...batch, baseOffset: 2 * i, timestamp: startMs + 2 * i, leaderEpoch: 0 }))
+        }
+        await t.log.flush()
+        assert.ok(value < 5_000 || t.log.segmentCount > 1)
+        for (const maxBytes of [1, 200, 3_000, 10_000, 64_000, 1_000_000]) {
+          const { bytes, reads } = await readsPerFetch(t, maxBytes)
+          assert.deepEqual(bytes, Buffer.concat(written))
+          assert.ok(Math.max(...reads) <= 2, `batches of ${value}, fetches of ${maxBytes}: ${reads}`)
+        }
+      },
+      { ...cold, config: { segmentBytes: 300_000, indexIntervalBytes: 4096 } },
+    )
+})
+
+test("where a reader stopped is forgotten when the log is truncated", () =>
+  inLogWorld(
+    async (t) => {
+      for (let i = 0; i < 10; i++) t.append(2)
+      await t.log.flush()
+      const { nextOffset } = await t.read(0, { maxBytes: 5 * records(2).length })
+      assert.equal(nextOffset, 10)
+      await t.log.truncateTo(6)
+      t.append(4)
+      t.append(3)
+      await t.log.flush()
+      assert.deepEqual((await t.read(10)).offsets, [10])
+      assert.deepEqual((await t.read(6)).offsets, [6, 10])
+    },
+    { ...cold, config: { segmentBytes: 100_000 } },
+  ))
+
+test("damage where a reader stopped is reported to it, not skipped", () =>
+  inLogWorld(
+    async (t) => {
+      for (let i = 0; i < 10; i++) t.append(2)
+      await t.log.flush()
+      const size = records(2).length
+      assert.equal((await t.read(0, { maxBytes: 5 * size })).nextOffset, 10)
+      t.disk.zero(`${t.path}/00000000000000000000.log`, 5 * size, 5 * size + 61)
+      assert.equal((await t.read(10)).error, Errors.CORRUPT_MESSAGE)
+    },
+    { ...cold, config: { segmentBytes: 100_000, indexIntervalBytes: 200 } },
+  ))
