@@ -13,6 +13,7 @@ import type { Log } from "./log.js"
 import { type LogHome, type LogListener, type LogState, silentListener } from "./log-contract.js"
 import type { ProducerState } from "./producer-state.js"
 import { Segment, segmentSuffixes } from "./segment.js"
+import { isShortage } from "./shortage.js"
 
 export class LogCommon {
   readonly topic: string
@@ -116,14 +117,11 @@ export class LogCommon {
 
   workFailed(error: unknown): void {
     if (this.offlineReason !== undefined) return
-    if (outOfRoom(error)) this.home.reportFull(error, 0)
+    if (isShortage(error)) this.home.reportFull(error, 0)
     else this.home.fail(error)
   }
 }
 
 export const nothing = () => {}
-
-export const outOfRoom = (error: unknown): error is DiskError =>
-  error instanceof DiskError && (error.code === "ENOSPC" || error.code === "EDQUOT")
 
 export const isMissing = (error: unknown): boolean => error instanceof DiskError && error.code === "ENOENT"

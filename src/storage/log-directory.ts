@@ -29,6 +29,7 @@ import { Flusher } from "./flusher.js"
 import type { HotCache } from "./hot-cache.js"
 import type { IndexCache } from "./index-cache.js"
 import type { Log, LogHome } from "./log.js"
+import { isShortage } from "./shortage.js"
 
 /** How often a full directory is looked at for room. */
 export const roomProbeIntervalMs = 1000
@@ -143,7 +144,7 @@ export class LogDirectory implements LogHome {
   reportFull(error: DiskError, wantedBytes: number): void {
     if (this.#full || this.#failureReason !== undefined) return
     this.#full = true
-    this.env.log.log("error", "log directory is full, appends are refused until there is room", {
+    this.env.log.log("error", "log directory is full or out of handles, appends are refused until there is room", {
       path: this.path,
       error: error.message,
     })
@@ -166,7 +167,7 @@ export class LogDirectory implements LogHome {
 
   /** As `fail`, but for want of room the directory only refuses appends. */
   reportFailure(error: unknown): void {
-    if (error instanceof DiskError && (error.code === "ENOSPC" || error.code === "EDQUOT")) this.reportFull(error, 0)
+    if (isShortage(error)) this.reportFull(error, 0)
     else this.fail(error)
   }
 
@@ -192,9 +193,24 @@ export class LogDirectory implements LogHome {
     return this.#nextCheckpoint
   }
 
+  /** The files speak of logs that are gone, for want of room to say otherwise: no new log may get one of their names before they are written. */
+  hasOldCheckpoints = false
+
+  /** As `checkpoint`, but a full directory only remembers that it is to be done. */
+  async checkpointOrWait(): Promise<void> {
+    try {
+      await this.checkpoint()
+    } catch (error) {
+      if (!isShortage(error)) throw error
+      this.hasOldCheckpoints = true
+      this.reportFull(error, 0)
+    }
+  }
+
   async #writeCheckpoints(): Promise<void> {
     await this.#writeCheckpoint(recoveryPointFile, (log) => log.checkpointRecoveryPoint)
     await this.#writeCheckpoint(logStartOffsetFile, (log) => log.logStartOffset)
+    this.hasOldCheckpoints = false
   }
 
   /** High watermarks are hints for the time after a start; they are written more often and on their own. One run at a time, for all write the same files. */

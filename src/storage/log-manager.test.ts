@@ -159,3 +159,18 @@ test("folder names are Kafka's, cut to 255 bytes", () => {
   assert.equal(parseFolderName(folderName("x".repeat(249), 12, "delete", id))?.kind, "delete")
   assert.equal(parseFolderName("lost+found"), undefined)
 })
+
+test("high watermarks are written one checkpoint after the other, however many ask at once", () =>
+  inLogWorld(async (t) => {
+    t.append()
+    await t.log.flush()
+    t.log.updateHighWatermark(1)
+    const [directory] = t.manager.directories
+    await Promise.all([
+      directory!.checkpointHighWatermarks(),
+      directory!.checkpointHighWatermarks(),
+      directory!.checkpointHighWatermarks(),
+    ])
+    await t.crash("power")
+    assert.equal(t.log.highWatermark, 1)
+  }))

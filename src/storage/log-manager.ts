@@ -21,6 +21,7 @@ import { IndexCache } from "./index-cache.js"
 import type { Log } from "./log.js"
 import { folderName, LogDirectory, parseFolderName } from "./log-directory.js"
 import { openLog } from "./open-log.js"
+import { isShortage } from "./shortage.js"
 
 export interface LogManagerOptions {
   /** Paths of the log directories, at least one. */
@@ -175,13 +176,15 @@ export class LogManager {
         try {
           await this.#loadLog(directory, next.name, next.partition, next.future)
         } catch (error) {
+          // Without handles or room to look into a log nothing is known of it: the start fails, and says so.
+          if (isShortage(error)) throw error
           directory.fail(error)
         }
       }
     }
     await Promise.all(Array.from({ length: this.options.recoveriesPerDirectory }, lane))
     // What the old files said of logs that are no more must not be believed of new ones of the same name.
-    if (directory.failureReason === undefined) await directory.checkpoint()
+    if (directory.failureReason === undefined) await directory.checkpointOrWait()
   }
 
   async #loadLog(directory: LogDirectory, name: string, tp: TopicPartition, future: boolean): Promise<void> {
@@ -253,6 +256,7 @@ export class LogManager {
         ? topicPartitionName(topic, partition)
         : folderName(topic, partition, "future", this.env.random.bytes(16))
     const path = `${directory.path}/${name}`
+    if (directory.hasOldCheckpoints) await directory.checkpoint()
     await this.env.disk.makeDirectory(path)
     await replaceFile(this.env.disk, path, partitionMetadataFile, encodePartitionMetadata(options.topicId))
     const log = await openLog(directory, {

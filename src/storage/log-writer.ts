@@ -7,12 +7,13 @@
 import type { PooledFile } from "./file-pool.js"
 import type { HotBuffer } from "./hot-cache.js"
 import type { EpochEntry } from "./leader-epoch-cache.js"
-import { type LogCommon, outOfRoom } from "./log-common.js"
+import type { LogCommon } from "./log-common.js"
 import type { FlushJob } from "./log-contract.js"
 import type { LogMemory } from "./log-memory.js"
 import type { ProducerEntry } from "./producer-state.js"
 import type { Segment, SegmentMark } from "./segment.js"
 import type { SegmentSeals } from "./segment-seals.js"
+import { isShortage } from "./shortage.js"
 
 /** Buffers of one gathered write: Linux takes 1,024 in one call. */
 export const writeBuffersMax = 1024
@@ -115,7 +116,7 @@ export class LogWriter {
   }
 
   #writeFailed(error: unknown, segment: Segment, pooled: PooledFile | undefined, bytes: number): void {
-    if (this.#common.offlineReason === undefined && outOfRoom(error)) {
+    if (this.#common.offlineReason === undefined && isShortage(error)) {
       this.#undoUnwritten()
       this.#common.home.reportFull(error, bytes)
       // A part of the failed write may be in the file: it must not lie between what is there and what comes next.

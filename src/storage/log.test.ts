@@ -370,6 +370,36 @@ test("the log start offset moves up to the high watermark, never back, and survi
     assert.equal(t.log.highWatermark, 8)
   }))
 
+test("without a handle for a new segment appends are refused until there is one, and the directory stays", () =>
+  inLogWorld(async (t) => {
+    for (let i = 0; i < 6; i++) t.append()
+    await t.log.flush()
+    const end = t.log.logEndOffset
+    t.disk.options.openFilesMax = t.disk.openFiles
+    t.log.roll(startMs)
+    t.append()
+    assert.equal(await t.log.flush(), false)
+    assert.deepEqual(t.lost, [end])
+    assert.equal(t.log.offlineReason, undefined)
+    t.disk.options.openFilesMax = 1000
+    await t.world.sleep(2000)
+    assert.equal(t.append().ok, true)
+    assert.equal(await t.log.flush(), true)
+    assert.equal(t.log.logEndOffset, end + 1)
+  }))
+
+test("the largest timestamp is that of a record that can be read, though its segment holds a later one", () =>
+  inLogWorld(async (t) => {
+    for (const timestamp of [90, 20, 40, 30]) t.append(1, { timestamp: startMs + timestamp })
+    await t.log.flush()
+    t.log.updateHighWatermark(4)
+    assert.equal((await t.log.maxTimestampOffset())?.offset, 0)
+    t.log.maybeIncrementLogStartOffset(1)
+    const found = await t.log.maxTimestampOffset()
+    assert.equal(found?.offset, 2)
+    assert.equal(found?.timestamp, startMs + 40)
+  }))
+
 /** Every batch of the log in reads of at most `maxBytes`, and how many reads of log files each took. */
 async function readsPerFetch(t: LogWorld, maxBytes: number): Promise<{ bytes: Buffer; reads: number[] }> {
   let count = 0

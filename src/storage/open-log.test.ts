@@ -154,3 +154,39 @@ test("after a clean stop nothing but the end is read, after kill -9 nothing belo
     assert.equal(opened.size, 1)
     assert.ok(t.log.segmentCount > 40)
   }))
+
+test("a disk that is full when a log is opened refuses appends, and nothing else", () =>
+  inLogWorld(async (t) => {
+    for (let i = 0; i < 30; i++) t.append()
+    await t.log.flush()
+    const before = await t.readAll()
+    t.node.crash("kill")
+    t.node.restart()
+    t.disk.options.capacityBytes = t.disk.usedBytes
+    await t.open()
+    assert.equal(t.log.offlineReason, undefined)
+    assert.deepEqual(await t.readAll(), before)
+    assert.equal(t.append().ok, false)
+    t.disk.options.capacityBytes = 1 << 30
+    await t.world.sleep(2000)
+    assert.equal(t.append().ok, true)
+    assert.equal(await t.log.flush(), true)
+    await t.crash("power")
+    assert.equal(t.log.logEndOffset, 31)
+  }))
+
+test("retries of the last five batches are known after a crash right behind a roll", () =>
+  inLogWorld(async (t) => {
+    const batch = (sequence: number) => ({ producerId: 7, producerEpoch: 0, baseSequence: sequence })
+    for (let sequence = 0; sequence < 7; sequence++) t.append(1, batch(sequence))
+    t.log.roll(t.node.env.clock.wallMs())
+    await t.log.flush()
+    await t.manager.checkpoint()
+    await t.crash("kill")
+    for (let sequence = 2; sequence < 7; sequence++) {
+      const again = t.append(1, batch(sequence))
+      assert.ok(again.ok && again.duplicate && again.baseOffset === sequence, `sequence ${sequence}`)
+    }
+    const next = t.append(1, batch(7))
+    assert.ok(next.ok && !next.duplicate)
+  }))

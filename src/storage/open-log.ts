@@ -29,6 +29,7 @@ import { OffsetIndex } from "./offset-index.js"
 import { loadProducers, removeSnapshotsAbove } from "./producer-snapshots.js"
 import { ProducerState } from "./producer-state.js"
 import { deletedSuffix, floorSegment, Segment, segmentSuffixes } from "./segment.js"
+import { isShortage } from "./shortage.js"
 import { persistIndexes } from "./segment-files.js"
 import { TimeIndex } from "./time-index.js"
 
@@ -119,12 +120,10 @@ class LogOpening {
     const producers = await loadProducers(this.home.env, path, this.#logEndOffset, this.#segments, (segment, use) =>
       this.#withFile(segment, use),
     )
+    const epochBefore = this.#epochs.latestEpoch
     this.#epochs.truncateFromEnd(this.#logEndOffset)
     this.#epochs.truncateFromStart(start)
-    if (this.#epochs.dirty) {
-      await replaceFile(disk, path, leaderEpochFile, encodeLeaderEpochs(this.#epochs.entries))
-      this.#epochs.dirty = false
-    }
+    if (this.#epochs.dirty) await this.#writeEpochs(this.#epochs.latestEpoch === epochBefore)
     return new Log(this.home, {
       ...this.options,
       segments: this.#segments,
@@ -134,6 +133,39 @@ class LogOpening {
       epochs: this.#epochs,
       producers,
     })
+  }
+
+  /** `mayWait`: the file on the disk says less than it should, or what no longer matters, but nothing that is wrong. */
+  async #writeEpochs(mayWait: boolean): Promise<void> {
+    try {
+      await replaceFile(
+        this.home.env.disk,
+        this.options.path,
+        leaderEpochFile,
+        encodeLeaderEpochs(this.#epochs.entries),
+      )
+      this.#epochs.dirty = false
+    } catch (error) {
+      if (!mayWait || !isShortage(error)) throw error
+      this.home.reportFull(error, 0)
+    }
+  }
+
+  /** False: there was no room. The files are gone then, so that nobody believes what they said of an earlier end. */
+  async #persistIndexes(segment: Segment): Promise<boolean> {
+    const { disk } = this.home.env
+    try {
+      await persistIndexes(disk, this.options.path, segment)
+      return true
+    } catch (error) {
+      if (!isShortage(error)) throw error
+      this.home.reportFull(error, 0)
+      for (const suffix of [segmentSuffixes.offsetIndex, segmentSuffixes.timeIndex]) {
+        const path = `${this.options.path}/${segment.fileName(suffix)}`
+        if ((await disk.stat(path)) !== undefined) await disk.unlink(path)
+      }
+      return false
+    }
   }
 
   #jitterMs(): number {
@@ -213,8 +245,7 @@ class LogOpening {
       }
       if (!isLast) {
         segment.seal()
-        await persistIndexes(this.home.env.disk, this.options.path, segment)
-        segment.indexesDurable = true
+        segment.indexesDurable = await this.#persistIndexes(segment)
       }
     }
     const active = segments.at(-1)!

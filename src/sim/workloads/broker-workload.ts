@@ -25,7 +25,7 @@ import { Administrator, checkMetadata } from "./broker/administrator.js"
 import { SimulatedConsumer } from "./broker/consumer.js"
 import { capacityBytes, Faults } from "./broker/faults.js"
 import { brokerPort, Model, requestTimeoutMs, type TopicModel } from "./broker/model.js"
-import { type BrokerOptionsDrawn, drawOptions, hasNetworkFaults } from "./broker/options.js"
+import { type BrokerOptionsDrawn, drawOptions, hasDiskErrors, hasNetworkFaults } from "./broker/options.js"
 import { SimulatedProducer } from "./broker/producer.js"
 import { takeIn } from "./broker/reading.js"
 import type { Workload } from "./workload.js"
@@ -79,7 +79,10 @@ class BrokerRun {
 
   onLog(level: string, message: string, fields: Readonly<Record<string, unknown>> | undefined): void {
     if (level !== "error") return
-    if (/^log directory .* failed/.test(message)) this.#diskFailed = true
+    if (/^log directory .* failed/.test(message)) {
+      this.#diskFailed = true
+      if (!hasDiskErrors(this.options)) this.model.violated(`want of room or handles fails no directory: ${message}`)
+    }
     if (/; the connection is closed$/.test(message))
       this.model.violated(`requests are handled: ${message}: ${String(fields?.error)}`)
   }
@@ -139,7 +142,7 @@ class BrokerRun {
     const power = random.chance(options.crashPower ? 0.7 : 0)
     const { disk } = node
     model.counts.lives += 1
-    faults.begin()
+    model.isQuiet = faults.begin()
     if (options.crashAtOperation && random.chance(0.7)) {
       const operation = disk.operationCount + random.magnitude(1, 4096)
       const when = random.pick(["before", "after"] as const)
@@ -235,6 +238,7 @@ class BrokerRun {
   async #end(actors: Promise<void>[]): Promise<void> {
     const { model, world } = this
     this.faults.heal()
+    model.isQuiet = true
     await this.#bootHealthy()
     model.isEnding = true
     const consumers = this.options.consumers

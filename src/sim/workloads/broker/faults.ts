@@ -25,8 +25,8 @@ export class Faults {
     readonly clockMoved: () => void,
   ) {}
 
-  /** Faults of one life. A quarter of all lives are quiet. */
-  begin(): void {
+  /** Faults of one life. A quarter of all lives are quiet, which true says: nothing of the broker's machine is broken or slow. */
+  begin(): boolean {
     const { options, random, world, broker } = this
     const life = ++this.#life
     const { disk } = broker
@@ -35,7 +35,7 @@ export class Faults {
         if (this.#life === life) run()
       })
     const some = () => random.int(options.lifeMs)
-    if (random.chance(0.25)) return
+    if (random.chance(0.25)) return true
     disk.options.slowChance = options.slowChance
     world.network.options.resetChance = options.resetChance
     world.network.options.stallChance = options.stallChance
@@ -45,7 +45,8 @@ export class Faults {
       disk.options.readErrorChance = options.readErrorChance
     })
     if (random.chance(options.fullChance)) {
-      const from = some()
+      // Also from the start: a full disk must not make a log that is there unreadable.
+      const from = random.chance(0.3) ? 0 : some()
       during(from, "disk fills", () => {
         disk.options.capacityBytes = disk.usedBytes + random.magnitude(1, 65_536)
       })
@@ -80,6 +81,7 @@ export class Faults {
         broker.clock.jump(random.between(-dayMs, dayMs))
         this.clockMoved()
       })
+    return false
   }
 
   /** The life is over: the disk of the next start works. Those of the network go on. */

@@ -105,6 +105,8 @@ export class Model {
   life = 0
   /** Since when the present broker has been serving without anything done to it; undefined while it is not. */
   healthySinceMs: number | undefined
+  /** In this life nothing of the broker's machine is broken or slow: what takes long now is the broker's own doing. */
+  isQuiet = false
   wallMsMax = 0
 
   constructor(

@@ -108,7 +108,4 @@ export const hasNetworkFaults = (options: BrokerOptionsDrawn): boolean =>
 
 /** Whether a log directory may fail. */
 export const hasDiskErrors = (options: BrokerOptionsDrawn): boolean =>
-  options.syncErrorChance > 0 ||
-  options.writeErrorChance > 0 ||
-  options.readErrorChance > 0 ||
-  options.openFilesChance > 0
+  options.syncErrorChance > 0 || options.writeErrorChance > 0 || options.readErrorChance > 0

@@ -280,6 +280,10 @@ export class SimulatedProducer {
       this.#refused(batch, name)
       return true
     }
+    if (errorCode === Errors.REQUEST_TIMED_OUT && model.isQuiet && this.#life === model.life)
+      model.violated(
+        `acknowledgements come when records are safe: ${name} answers a produce with a time-out though nothing is broken`,
+      )
     if (!retriable.has(errorCode)) {
       model.violated(`errors are those of the protocol: ${name} answers a produce with error ${errorCode}`)
     }
