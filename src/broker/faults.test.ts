@@ -180,3 +180,20 @@ test("a start that fails gives back the directories it had, as they were", async
     { notStarted: true, settings: { "log.dirs": "/b,/a" } },
   )
 })
+
+test("a log whose making was cut short belongs to its topic, and goes with it (M3)", async () => {
+  await inBrokerWorld(async (t) => {
+    await t.createTopic()
+    t.node.crash("kill")
+    t.node.restart()
+    // As after a kill between making the folder and writing down the topic's id.
+    await t.node.env.disk.unlink("/data/t-0/partition.metadata")
+    await t.start()
+    assert.equal((await t.produce("old")).errorCode, Errors.NONE)
+    await t.deleteTopic("t")
+    await t.createTopic()
+    assert.deepEqual(await t.readAll(), [])
+    await t.crash("power")
+    assert.deepEqual(await t.readAll(), [])
+  })
+})

@@ -221,6 +221,7 @@ export class ReplicaManager {
         config: configOf(topic.name),
         ...wantedDirectory(state, nodeId),
       })
+      if (log.topicId === zeroUuid) await logs.assignTopicId(log, topic.topicId)
       await this.#dropForeignFuture(log)
       const current = this.#image.topics.get(topic.name)
       const hosted = this.#partitions.get(topic.name)

@@ -18,7 +18,8 @@ import { isShortage } from "./shortage.js"
 export class LogCommon {
   readonly topic: string
   readonly partition: number
-  readonly topicId: Uuid
+  /** Zero: the folder does not say. */
+  topicId: Uuid
   readonly epochs: LeaderEpochCache
   readonly producers: ProducerState
   listener: LogListener = silentListener

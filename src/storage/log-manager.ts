@@ -285,6 +285,15 @@ export class LogManager {
   }
 
   /**
+   * Writes down which topic a log belongs to whose folder did not say: its making was cut short, or it is older than topic ids. Without that it would be
+   * taken for the log of any later topic of its name.
+   */
+  async assignTopicId(log: Log, topicId: Uuid): Promise<void> {
+    await replaceFile(this.env.disk, log.path, partitionMetadataFile, encodePartitionMetadata(topicId))
+    log.assignTopicId(topicId)
+  }
+
+  /**
    * Deletes a log because its topic was deleted or its replica moved. When it resolves the log is gone under its name, also after a crash; the bytes
    * go `fileDeleteDelayMs` later.
    */

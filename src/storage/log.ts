@@ -86,6 +86,11 @@ export class Log {
     return this.#common.topicId
   }
 
+  /** Its owner learned, and wrote down, which topic it belongs to. */
+  assignTopicId(topicId: Uuid): void {
+    this.#common.topicId = topicId
+  }
+
   get epochs(): LeaderEpochCache {
     return this.#common.epochs
   }
