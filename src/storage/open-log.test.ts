@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { Errors } from "../protocol/errors.js"
 import { ProducerState } from "./producer-state.js"
-import { inLogWorld, type LogWorld, records } from "./testing/log-world.js"
+import { inLogWorld, type LogWorld, records, startMs } from "./testing/log-world.js"
 
 async function fill(t: LogWorld, batches = 30): Promise<Buffer> {
   for (let i = 0; i < batches; i++)
@@ -190,3 +190,23 @@ test("retries of the last five batches are known after a crash right behind a ro
     const next = t.append(1, batch(7))
     assert.ok(next.ok && !next.duplicate)
   }))
+
+test("a segment that was rolled right behind the recovery point has its whole time index after a crash", () =>
+  inLogWorld(
+    async (t) => {
+      for (const timestamp of [10, 20, 30, 40]) t.append(1, { timestamp: startMs + timestamp })
+      await t.log.flush()
+      await t.manager.checkpoint()
+      t.log.roll(startMs)
+      t.append(1, { timestamp: startMs + 50 })
+      await t.log.written()
+      t.node.crash("kill")
+      for (const suffix of ["index", "timeindex"])
+        assert.ok((t.disk.peek(`${t.path}/00000000000000000000.${suffix}`)?.length ?? 0) <= 12 * 3)
+      t.node.restart()
+      await t.open()
+      t.log.updateHighWatermark(t.log.logEndOffset)
+      assert.equal((await t.log.offsetForTimestamp(startMs + 35))?.offset, 3)
+    },
+    { config: { segmentBytes: 10_000 } },
+  ))

@@ -226,7 +226,8 @@ class LogOpening {
     const { recoveryPoint, config } = this.options
     const segments = this.#segments
     const gapless = !config.cleanupPolicy.compact
-    const first = Math.max(0, floorSegment(segments, recoveryPoint))
+    // The segment that ends at the recovery point too: it may have been active when that was written, and its indexes are then not complete.
+    const first = Math.max(0, floorSegment(segments, recoveryPoint - 1))
     if (!epochsKnown) for (const segment of segments.slice(0, first)) await this.#epochsOf(segment)
     let expected = segments[first]!.baseOffset
     for (let slot = first; slot < segments.length; slot++) {

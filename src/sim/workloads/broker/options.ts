@@ -20,14 +20,14 @@ export interface TopicOptions {
   readonly configs: Readonly<Record<string, string>>
 }
 
-function drawTopic(random: SeededRandom, mayBeFull: boolean): TopicOptions {
+function drawTopic(random: SeededRandom, mayBeFull: boolean, isCrowded: boolean): TopicOptions {
   const retentionMs = random.chance(0.25) ? random.magnitude(1, 60_000) : -1
   const retentionBytes = random.chance(0.2) ? random.magnitude(4096, 131_072) : -1
   const drawn = random.pick(["flush", "flush", "flush", "flush", "replicated", "memory"] as const)
   // What is only in memory is lost at any moment when the disk has no room for it, not at a crash alone.
   const flushPolicy = drawn === "memory" && mayBeFull ? "replicated" : drawn
   return {
-    partitions: random.magnitude(1, 4),
+    partitions: isCrowded ? 1 : random.magnitude(1, 4),
     flushPolicy,
     isRecreated: random.chance(0.4),
     retentionMs,
@@ -57,18 +57,23 @@ export function drawOptions(random: SeededRandom) {
   const fault = <T>(value: T, none: T): T => (random.chance(0.5) ? value : none)
   const lives = random.between(1, 5)
   const fullChance = fault(0.5, 0)
+  // Short lives in a crowd: many appends wait for one slow write when the end comes.
+  const isCrowded = random.chance(0.25)
   return {
     lives,
-    lifeMs: random.magnitude(1000, 65_000),
+    isCrowded,
+    lifeMs: isCrowded ? random.magnitude(64, 2048) : random.magnitude(1000, 65_000),
     clients: random.between(1, 4),
     producers: random.between(1, 4),
     consumers: random.between(1, 3),
-    topics: Array.from({ length: random.between(1, 3) }, () => drawTopic(random, fullChance > 0)),
-    batches: random.magnitude(32, 512),
+    topics: Array.from({ length: random.between(1, 3) }, () => drawTopic(random, fullChance > 0, isCrowded)),
+    batches: isCrowded ? 512 : random.magnitude(32, 512),
     recordsPerBatchMax: random.magnitude(1, 16),
     valueBytesMax: random.pick([64, 512, 512, 4096, 4096, 32_768]),
     codecs: Array.from({ length: 2 }, () => random.pick(codecs)),
-    thinkMsMax: random.magnitude(1, 512),
+    thinkMsMax: isCrowded ? random.magnitude(1, 8) : random.magnitude(1, 512),
+    /** Of producers: less than a stall lets a request arrive long after it was sent again on another connection. */
+    patienceMs: random.magnitude(256, 30_000),
     timestampSpreadMs: random.pick([0, 100, 100_000]),
     directories: random.between(1, 2),
     administrations: random.magnitude(4, 32),

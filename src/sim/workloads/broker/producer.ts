@@ -13,7 +13,7 @@ import type { ResponseOf } from "../../../protocol/message.js"
 import type { SimulatedClient } from "../../client.js"
 import type { SeededRandom } from "../../random.js"
 import { type Model, requestTimeoutMs, serverWaitMsMax, type TopicModel } from "./model.js"
-import { hasDiskErrors } from "./options.js"
+import { hasDiskErrors, hasNetworkFaults } from "./options.js"
 
 /** Kafka remembers so many batches of a producer: more must not be open at once. */
 const openBatchesMax = 5
@@ -86,6 +86,8 @@ export class SimulatedProducer {
     const { model, env } = this
     while (!model.isOver && !(this.#hasNothingToDo && this.openBatches === 0)) {
       this.#life = model.life
+      // What is under way on the last connection may arrive after what is sent on this one: in no order anybody promised.
+      if (!this.isIdempotent) this.#name = model.nextName("producer")
       const client = await model.connect(env, this.#name)
       if (client !== undefined) {
         if (await this.#introduce(client)) await this.#session(client)
@@ -234,7 +236,8 @@ export class SimulatedProducer {
       for (const batch of batches) this.#giveUp(batch)
       return true
     }
-    const answer = await client.send(produce, speaks, request, requestTimeoutMs)
+    const patienceMs = hasNetworkFaults(this.model.options) ? this.model.options.patienceMs : requestTimeoutMs
+    const answer = await client.send(produce, speaks, request, patienceMs)
     if (!answer.ok) {
       for (const batch of batches) this.#undecided(batch)
       return false
