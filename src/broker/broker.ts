@@ -9,7 +9,6 @@ import type { BrokerId, Uuid } from "../base/ids.js"
 import { MalformedError } from "../base/reader.js"
 import type { ListenerEndpoint } from "../config/listeners.js"
 import type { ServerConfig } from "../config/server-config.js"
-import { partitionChange } from "../controller/brokers.js"
 import { DiskError, type Env, NetworkError } from "../env/env.js"
 import { emptyImage, type Endpoint, type MetadataImage, resourceTypes } from "../metadata/image.js"
 import { decodeRecord, encodeRecord, type MetadataRecord } from "../metadata/records.js"
@@ -90,13 +89,7 @@ export class Broker {
       logs,
       configOf: (topic) => this.#configs.logConfig(topic),
       onBroken: (error) => this.#fatal(error instanceof Error ? (error.stack ?? error.message) : String(error)),
-      assignDirectories: (assignments) => {
-        void this.#controller.write(
-          assignments.map(({ topicId, partition, directories }) =>
-            partitionChange(topicId, partition, { directories: [...directories] }),
-          ),
-        )
-      },
+      assignDirectories: (assignments) => void this.#controller.assignReplicasToDirs(assignments),
     })
     this.#machine = new StateMachine<MetadataImage, MetadataRecord>(
       { append: (records, nowMs) => metadataLog.append(records.map(encodeRecord), nowMs) },

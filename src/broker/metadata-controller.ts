@@ -8,6 +8,7 @@ import type { BrokerId, Uuid } from "../base/ids.js"
 import {
   registerBroker,
   allocateProducerIds,
+  assignReplicasToDirs,
   fenceBroker,
   type RegistrationRequest,
   unfenceBroker,
@@ -33,7 +34,7 @@ import {
   type TopicDefaults,
 } from "../controller/topics.js"
 import type { Env } from "../env/env.js"
-import type { MetadataImage, TopicImage } from "../metadata/image.js"
+import type { DirectoryAssignment, MetadataImage, TopicImage } from "../metadata/image.js"
 import type { MetadataRecord } from "../metadata/records.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
 import type { Refusal, StateMachine } from "../rsm/state-machine.js"
@@ -192,6 +193,13 @@ export class MetadataController {
 
   async fence(): Promise<void> {
     await this.#submit(() => ({ records: fenceBroker(this.options.nodeId, this.#brokerEpoch), response: {} }))
+  }
+
+  async assignReplicasToDirs(assignments: readonly DirectoryAssignment[]): Promise<void> {
+    await this.#submit((image) => ({
+      records: assignReplicasToDirs(image, this.options.nodeId, assignments),
+      response: {},
+    }))
   }
 
   /** Writes records that start a new cluster, or that a broker has to say about itself. */

@@ -4,8 +4,14 @@
  * Owns the records of a broker's life. A registration starts fenced; unfencing gives the broker the leaderships that wait for it. Source: Kafka's
  * ClusterControlManager, ReplicationControlManager and PartitionChangeBuilder; KIP-631, KIP-966.
  */
-import type { BrokerId, Offset, ProducerId, Uuid } from "../base/ids.js"
-import type { Endpoint, MetadataImage, PartitionImage } from "../metadata/image.js"
+import { type BrokerId, type Offset, type ProducerId, type Uuid, zeroUuid } from "../base/ids.js"
+import {
+  type DirectoryAssignment,
+  type Endpoint,
+  type MetadataImage,
+  type PartitionImage,
+  topicById,
+} from "../metadata/image.js"
 import type { MetadataRecord, ValueOf } from "../metadata/records.js"
 
 export interface RegistrationRequest {
@@ -85,6 +91,25 @@ function electOnUnfence(
 /** A broker that stops on purpose. It stays in its ISRs: with one replica there is nobody to hand over to. */
 export function fenceBroker(brokerId: BrokerId, brokerEpoch: number): MetadataRecord[] {
   return [registrationChange(brokerId, brokerEpoch, { fenced: 1 })]
+}
+
+/**
+ * Takes down in which directories a broker holds its replicas (KIP-858).
+ *
+ * The broker tells what it saw last: a topic that is gone by now, or a replica that moved away, is passed over, and so is what is known already.
+ */
+export function assignReplicasToDirs(
+  image: MetadataImage,
+  brokerId: BrokerId,
+  assignments: readonly DirectoryAssignment[],
+): MetadataRecord[] {
+  return assignments.flatMap(({ topicId, partition, directoryId }) => {
+    const state = topicById(image, topicId)?.partitions[partition]
+    const slot = state?.replicas.indexOf(brokerId) ?? -1
+    if (state === undefined || slot === -1 || state.directories[slot] === directoryId) return []
+    const directories = state.replicas.map((_, at) => (at === slot ? directoryId : (state.directories[at] ?? zeroUuid)))
+    return [partitionChange(topicId, partition, { directories })]
+  })
 }
 
 function registrationChange(brokerId: BrokerId, brokerEpoch: number, change: { fenced: number }): MetadataRecord {

@@ -48,6 +48,13 @@ export interface PartitionImage {
   readonly lastKnownElr: readonly BrokerId[]
 }
 
+/** Where this broker holds its replica of a partition. */
+export interface DirectoryAssignment {
+  readonly topicId: Uuid
+  readonly partition: number
+  readonly directoryId: Uuid
+}
+
 export interface TopicImage {
   readonly name: string
   readonly topicId: Uuid

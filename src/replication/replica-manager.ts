@@ -8,7 +8,13 @@ import { invariant } from "../base/assert.js"
 import { topicPartitionName, type BrokerId, type Uuid, zeroUuid } from "../base/ids.js"
 import type { LogConfig } from "../config/log-config.js"
 import { DiskError, type Env, type Timer } from "../env/env.js"
-import { emptyImage, type MetadataImage, type PartitionImage, type TopicImage } from "../metadata/image.js"
+import {
+  type DirectoryAssignment,
+  emptyImage,
+  type MetadataImage,
+  type PartitionImage,
+  type TopicImage,
+} from "../metadata/image.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
 import type { Log } from "../storage/log.js"
 import type { LogDirectory } from "../storage/log-directory.js"
@@ -41,12 +47,6 @@ export interface ReplicaManagerOptions {
 interface MissingLog {
   readonly topic: TopicImage
   readonly index: number
-}
-
-export interface DirectoryAssignment {
-  readonly topicId: Uuid
-  readonly partition: number
-  readonly directories: readonly Uuid[]
 }
 
 export interface DescribedDirectory {
@@ -272,8 +272,7 @@ export class ReplicaManager {
     const { directoryId } = logs.directoryOf(partition.log)
     const slot = state.replicas.indexOf(nodeId)
     if (state.directories[slot] === directoryId) return []
-    const directories = state.replicas.map((_, at) => (at === slot ? directoryId : (state.directories[at] ?? zeroUuid)))
-    return [{ topicId: partition.topicId, partition: partition.partition, directories }]
+    return [{ topicId: partition.topicId, partition: partition.partition, directoryId }]
   }
 
   /** When it resolves with true, the partition's log start offset as it is now is on the medium. */
