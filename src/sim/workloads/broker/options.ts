@@ -20,11 +20,11 @@ export interface TopicOptions {
   readonly configs: Readonly<Record<string, string>>
 }
 
-function drawTopic(random: SeededRandom, mayBeFull: boolean, isCrowded: boolean): TopicOptions {
+function drawTopic(random: SeededRandom, mayBeFull: boolean, isCrowded: boolean, isLarge: boolean): TopicOptions {
   const retentionMs = random.chance(0.25) ? random.magnitude(1, 60_000) : -1
   const retentionBytes = random.chance(0.2) ? random.magnitude(4096, 131_072) : -1
   const drawn = random.pick(["flush", "flush", "flush", "flush", "replicated", "memory"] as const)
-  // What is only in memory is lost at any moment when the disk has no room for it, not at a crash alone.
+  // What is only in memory is lost at any moment when the disk has no room or no handle for it, not at a crash alone.
   const flushPolicy = drawn === "memory" && mayBeFull ? "replicated" : drawn
   return {
     partitions: isCrowded ? 1 : random.magnitude(1, 4),
@@ -34,7 +34,7 @@ function drawTopic(random: SeededRandom, mayBeFull: boolean, isCrowded: boolean)
     retentionBytes,
     configs: {
       "ottla.flush.policy": flushPolicy,
-      "internal.segment.bytes": String(random.magnitude(32_768, 262_144)),
+      "internal.segment.bytes": String(random.magnitude(isLarge ? 131_072 : 32_768, 262_144)),
       "segment.index.bytes": String(random.magnitude(64, 4096)),
       "index.interval.bytes": String(random.magnitude(1, 4096)),
       "segment.ms": String(random.pick([604_800_000, 604_800_000, random.magnitude(1000, 60_000)])),
@@ -57,19 +57,25 @@ export function drawOptions(random: SeededRandom) {
   const fault = <T>(value: T, none: T): T => (random.chance(0.5) ? value : none)
   const lives = random.between(1, 5)
   const fullChance = fault(0.5, 0)
+  const openFilesChance = fault(0.3, 0) * (random.chance(0.5) ? 1 : 0)
   // Short lives in a crowd: many appends wait for one slow write when the end comes.
   const isCrowded = random.chance(0.25)
+  // Requests beyond the shared receive buffer get memory that is used again.
+  const isLarge = random.chance(0.2)
   return {
     lives,
     isCrowded,
+    isLarge,
     lifeMs: isCrowded ? random.magnitude(64, 2048) : random.magnitude(1000, 65_000),
     clients: random.between(1, 4),
     producers: random.between(1, 4),
     consumers: random.between(1, 3),
-    topics: Array.from({ length: random.between(1, 3) }, () => drawTopic(random, fullChance > 0, isCrowded)),
-    batches: isCrowded ? 512 : random.magnitude(32, 512),
+    topics: Array.from({ length: random.between(1, 3) }, () =>
+      drawTopic(random, fullChance + openFilesChance > 0, isCrowded, isLarge),
+    ),
+    batches: isLarge ? 128 : isCrowded ? 512 : random.magnitude(32, 512),
     recordsPerBatchMax: random.magnitude(1, 16),
-    valueBytesMax: random.pick([64, 512, 512, 4096, 4096, 32_768]),
+    valueBytesMax: isLarge ? 110_000 : random.pick([64, 512, 512, 4096, 4096, 32_768]),
     codecs: Array.from({ length: 2 }, () => random.pick(codecs)),
     thinkMsMax: isCrowded ? random.magnitude(1, 8) : random.magnitude(1, 512),
     /** Of producers: less than a stall lets a request arrive long after it was sent again on another connection. */
@@ -91,7 +97,7 @@ export function drawOptions(random: SeededRandom) {
     writeErrorChance: fault(1 / random.magnitude(200, 8000), 0) * (random.chance(0.5) ? 1 : 0),
     readErrorChance: fault(1 / random.magnitude(200, 8000), 0) * (random.chance(0.3) ? 1 : 0),
     fullChance,
-    openFilesChance: fault(0.3, 0) * (random.chance(0.5) ? 1 : 0),
+    openFilesChance,
     resetChance: fault(1 / random.magnitude(50, 5000), 0),
     stallChance: fault(1 / random.magnitude(50, 5000), 0),
     cutLinks: random.chance(0.25),

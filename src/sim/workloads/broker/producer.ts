@@ -188,7 +188,8 @@ export class SimulatedProducer {
     model.batchesLeft -= 1
     const count = random.between(1, options.recordsPerBatchMax)
     // Small enough that a batch fits into the smallest segment, and sometimes large enough to be read into recycled memory.
-    const valueBytesMax = Math.max(1, Math.min(options.valueBytesMax, Math.floor(28_000 / count)))
+    const batchBytesMax = options.isLarge ? 110_000 : 28_000
+    const valueBytesMax = Math.max(1, Math.min(options.valueBytesMax, Math.floor(batchBytesMax / count)))
     const values = Array.from({ length: count }, () => model.nextValue())
     const nowMs = env.clock.wallMs()
     const timestamps = values.map(() => nowMs - random.int(options.timestampSpreadMs + 1))
