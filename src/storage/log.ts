@@ -194,9 +194,13 @@ export class Log {
       return { ok: false, error, message }
     }
     if (this.#common.offlineReason !== undefined) return refuse(Errors.KAFKA_STORAGE_ERROR, this.#common.offlineReason)
+    const refuseForNow = (message: string): AppendResult => {
+      if (origin === "client") this.#common.producers.refuse(bytes)
+      return refuse(Errors.KAFKA_STORAGE_ERROR, message)
+    }
     if (this.#common.closing || this.#common.appendsHeld > 0)
-      return refuse(Errors.KAFKA_STORAGE_ERROR, `${this.#common.name} does not take appends now`)
-    if (this.#common.home.full) return refuse(Errors.KAFKA_STORAGE_ERROR, "the log directory is full")
+      return refuseForNow(`${this.#common.name} does not take appends now`)
+    if (this.#common.home.full) return refuseForNow("the log directory is full")
     if (bytes.length > this.#common.config.segmentBytes) {
       if (batchBytes(bytes) < bytes.length) return this.#appendOneByOne(bytes, options)
       if (origin !== "replication")

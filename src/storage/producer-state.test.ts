@@ -8,6 +8,7 @@ import {
   endTransactionMarkerValue,
 } from "../protocol/record-batch.js"
 import { Errors } from "../protocol/errors.js"
+import { AwaitedSequences, awaitedProducersMax } from "./awaited-sequences.js"
 import { ProducerState } from "./producer-state.js"
 import { records, startMs } from "./testing/log-world.js"
 
@@ -148,4 +149,33 @@ test("a snapshot of Kafka's has one entry for each producer, and one of a newer 
   const restored = ProducerState.decodeSnapshot(bytes)!
   assert.equal(restored.get(9)?.producerEpoch, 1)
   assert.equal(restored.get(9)?.batches.length, 1)
+})
+
+test("what follows a refused first batch waits until that comes again", () => {
+  const state = new ProducerState()
+  state.refuse(batch({ sequence: 0, count: 8 }))
+  state.refuse(batch({ sequence: 8, count: 7 }))
+  assert.equal(verdict(state, { sequence: 8, count: 7 }), Errors.OUT_OF_ORDER_SEQUENCE_NUMBER)
+  assert.equal(verdict(state, { sequence: 0, count: 8 }), "append")
+  state.record(batch({ sequence: 0, count: 8 }))
+  assert.equal(verdict(state, { sequence: 8, count: 7 }), "append")
+})
+
+test("what follows a first batch that was taken back waits too", () => {
+  const state = new ProducerState()
+  state.restore(9, state.record(batch({ sequence: 0x7fffffff, count: 1 })))
+  assert.equal(verdict(state, { sequence: 0 }), Errors.OUT_OF_ORDER_SEQUENCE_NUMBER)
+  assert.equal(verdict(state, { sequence: 0x7fffffff }), "append")
+})
+
+test("a producer that begins anew with another epoch is not held to what an earlier one left", () => {
+  const state = new ProducerState()
+  state.refuse(batch({ sequence: 0, epoch: 1 }))
+  assert.equal(verdict(state, { sequence: 5, epoch: 2 }), "append")
+})
+
+test("of the producers that never came back a bounded number is remembered", () => {
+  const awaited = new AwaitedSequences()
+  for (let producerId = 0; producerId < 3 * awaitedProducersMax; producerId++) awaited.awaitFrom(producerId, 0, 0)
+  assert.equal(awaited.size, awaitedProducersMax)
 })

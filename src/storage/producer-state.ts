@@ -25,6 +25,7 @@ import {
   isTransactionalBatch,
 } from "../protocol/batch-header.js"
 import { Errors } from "../protocol/errors.js"
+import { AwaitedSequences } from "./awaited-sequences.js"
 
 /** Batches remembered per producer: as many as a client may have in flight with idempotence. */
 export const rememberedBatchesMax = 5
@@ -67,6 +68,7 @@ const snapshotEntryBytes = 46
 
 export class ProducerState {
   readonly #producers = new Map<number, ProducerEntry>()
+  readonly #awaited = new AwaitedSequences()
 
   get size(): number {
     return this.#producers.size
@@ -92,8 +94,16 @@ export class ProducerState {
   check(bytes: Uint8Array, at = 0): SequenceCheck {
     const producerId = batchProducerId(bytes, at)
     const entry = producerId < 0 ? undefined : this.#producers.get(producerId)
-    // A producer that is not known (expired, or its records are gone) may go on with any number.
-    if (entry === undefined) return fineToAppend
+    // A producer that is not known (expired, or its records are gone) may go on with any number, unless its first was here and could not be kept.
+    if (entry === undefined) {
+      const missing = producerId < 0 ? undefined : this.#awaited.missingBefore(bytes, at)
+      if (missing === undefined) return fineToAppend
+      return {
+        kind: "error",
+        error: Errors.OUT_OF_ORDER_SEQUENCE_NUMBER,
+        message: `Out of order sequence number for producer ${producerId}: ${batchBaseSequence(bytes, at)} (incoming seq. number), ${missing} was refused and must come first`,
+      }
+    }
     const epoch = batchProducerEpoch(bytes, at)
     const first = batchBaseSequence(bytes, at)
     if (epoch < entry.producerEpoch)
@@ -128,10 +138,18 @@ export class ProducerState {
     }
   }
 
+  /** A client's batch could not be taken for now, though nothing is wrong with it: what follows it must wait until it comes again. */
+  refuse(bytes: Uint8Array, at = 0): void {
+    const producerId = batchProducerId(bytes, at)
+    if (producerId < 0 || this.#producers.has(producerId)) return
+    this.#awaited.awaitFrom(producerId, batchProducerEpoch(bytes, at), batchBaseSequence(bytes, at))
+  }
+
   /** Takes in a batch that is in the log. Returns the entry it replaced, for `restore`. */
   record(bytes: Uint8Array, at = 0): ProducerEntry | undefined {
     const producerId = batchProducerId(bytes, at)
     const previous = this.#producers.get(producerId)
+    if (previous === undefined) this.#awaited.arrived(producerId)
     const producerEpoch = batchProducerEpoch(bytes, at)
     const timestamp = batchMaxTimestamp(bytes, at)
     const sameEpoch = previous !== undefined && previous.producerEpoch === producerEpoch
@@ -167,8 +185,14 @@ export class ProducerState {
 
   /** Undoes `record`. */
   restore(producerId: number, previous: ProducerEntry | undefined): void {
-    if (previous === undefined) this.#producers.delete(producerId)
-    else this.#producers.set(producerId, previous)
+    if (previous !== undefined) {
+      this.#producers.set(producerId, previous)
+      return
+    }
+    const undone = this.#producers.get(producerId)
+    this.#producers.delete(producerId)
+    const first = undone?.batches[0]
+    if (first !== undefined) this.#awaited.awaitFrom(producerId, undone!.producerEpoch, firstSequence(first))
   }
 
   /** Forgets producers that wrote nothing for `expirationMs` and have no transaction open. Returns how many. */
@@ -184,6 +208,12 @@ export class ProducerState {
 
   clear(): void {
     this.#producers.clear()
+    this.#awaited.clear()
+  }
+
+  /** Awaits what another replica of the same log awaits: this one takes its place. */
+  awaitLike(other: ProducerState): void {
+    this.#awaited.replaceWith(other.#awaited)
   }
 
   /** Becomes what `other` is. */
