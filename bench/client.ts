@@ -130,6 +130,15 @@ export class Client {
     const { errorCode, errorMessage } = response.topics[0]!
     if (errorCode !== 0) throw new BrokerError(`topic ${name}: ${errorName(errorCode)} ${errorMessage ?? ""}`)
     await this.waitForLeaders(name, partitions)
+    await this.#waitForReaders(name, partitions)
+  }
+
+  /** Kafka names leaders in its metadata before they know it themselves, and refuses reads until then. */
+  async #waitForReaders(name: string, partitions: number, timeoutMs = 60_000): Promise<void> {
+    for (const deadline = Date.now() + timeoutMs; (await this.endOffsets(name, partitions)) === undefined; ) {
+      if (Date.now() > deadline) throw new BrokerError(`topic ${name}: not readable after ${timeoutMs} ms`)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
   }
 
   async waitForLeaders(name: string, partitions: number, timeoutMs = 60_000): Promise<void> {

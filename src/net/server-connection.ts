@@ -4,6 +4,7 @@
  * Owns framing, pipelining, order and the per-connection bounds. Knows nothing of what a frame says beyond its length. Invariant: replies
  * leave in the order their requests came, whatever order they were ready in.
  */
+import { Bag } from "../base/bag.js"
 import type { Connection, NetworkError, Payload, Receiver } from "../env/env.js"
 import type { FramePool } from "./frame-pool.js"
 import { type FrameConsumer, FrameReader, type SharedReceiveBuffer } from "./frame-reader.js"
@@ -24,6 +25,8 @@ export interface HandledRequest {
 export interface InboundFrame {
   /** The frame without its length. Belongs to the handler until it calls `release`. */
   readonly bytes: Buffer
+  /** False: the memory is nobody else's, and `release` does nothing. Who keeps the bytes for long then has no reason to keep the rest of the request too. */
+  readonly isReusable: boolean
   /** Gives the memory back for reuse. Call once, when nothing refers to `bytes` any more; never calling it only costs reuse. */
   release(): void
 }
@@ -54,7 +57,7 @@ export class ServerConnection implements Receiver, FrameConsumer {
   #paused = false
   #isClosed = false
   #endWhenAnswered = false
-  readonly #onClosed = new Set<() => void>()
+  readonly #onClosed = new Bag<() => void>()
 
   constructor(
     connection: Connection,
@@ -90,9 +93,12 @@ export class ServerConnection implements Receiver, FrameConsumer {
 
   /** Runs once when the connection is gone, at once if it is. Returns what takes it back. */
   onClosed(run: () => void): () => void {
-    if (this.#isClosed) run()
-    else this.#onClosed.add(run)
-    return () => this.#onClosed.delete(run)
+    if (this.#isClosed) {
+      run()
+      return () => {}
+    }
+    const entry = this.#onClosed.add(run)
+    return () => this.#onClosed.remove(entry)
   }
 
   destroy(): void {
@@ -139,9 +145,8 @@ export class ServerConnection implements Receiver, FrameConsumer {
     this.#frames.length = 0
     for (const { reply } of this.#replies.splice(0)) if (reply !== undefined) discard(reply)
     this.gone(this)
-    const listeners = [...this.#onClosed]
+    this.#onClosed.forEach((run) => run())
     this.#onClosed.clear()
-    for (const run of listeners) run()
   }
 
   /** Memory has become free; asks again whether this connection may read. */
@@ -158,6 +163,7 @@ export class ServerConnection implements Receiver, FrameConsumer {
       let released = false
       const inbound: InboundFrame = {
         bytes: frame,
+        isReusable: pooled,
         release: () => {
           if (released) return
           released = true

@@ -4,6 +4,7 @@
  * Owns leadership, the high watermark and the waiters of one partition. Not bytes and files (storage/log). Nothing above the high watermark is
  * shown to a consumer, and no produce is acknowledged before the topic's flush policy says its records are safe.
  */
+import { Bag, type BagEntry } from "../base/bag.js"
 import type { BrokerId, LeaderEpoch, Offset, Uuid } from "../base/ids.js"
 import { topicPartitionName } from "../base/ids.js"
 import type { PartitionImage } from "../metadata/image.js"
@@ -54,7 +55,7 @@ const noneReadable = (errorCode: ErrorCode): PartitionRead => ({
 export class Partition implements LogListener {
   /** Waiting for their records to be safe here (acks=1) and committed (acks=all). With one replica these are the same offset. */
   readonly acknowledged = new OffsetWaiters()
-  readonly #advanceListeners = new Set<AdvanceListener>()
+  readonly #advanceListeners = new Bag<AdvanceListener>()
   /** Ends and sizes of appends that are not visible yet, for waits on bytes. */
   #invisible: { nextOffset: Offset; bytes: number }[] = []
   #log: Log
@@ -275,12 +276,12 @@ export class Partition implements LogListener {
     return this.#log.endOffsetForEpoch(leaderEpoch)
   }
 
-  addAdvanceListener(listener: AdvanceListener): void {
-    this.#advanceListeners.add(listener)
+  addAdvanceListener(listener: AdvanceListener): BagEntry<AdvanceListener> {
+    return this.#advanceListeners.add(listener)
   }
 
-  removeAdvanceListener(listener: AdvanceListener): void {
-    this.#advanceListeners.delete(listener)
+  removeAdvanceListener(entry: BagEntry<AdvanceListener>): void {
+    this.#advanceListeners.remove(entry)
     if (this.#advanceListeners.size === 0) this.#invisible = []
   }
 
@@ -331,6 +332,6 @@ export class Partition implements LogListener {
   }
 
   #notify(bytes: number): void {
-    for (const listener of [...this.#advanceListeners]) listener.advanced(bytes)
+    this.#advanceListeners.forEach((listener) => listener.advanced(bytes))
   }
 }

@@ -6,6 +6,9 @@
  */
 import { invariant } from "../base/assert.js"
 
+/** What a buffer costs beside its bytes: its objects and its places in lists. Without it a cache of small batches would take many times its budget. */
+export const bufferOverheadBytes = 384
+
 /** The log a buffer belongs to: told when the cache wants the memory back. */
 export interface HotBufferOwner {
   /** The buffer is the oldest written one of this log; the owner finds it no more and lets go of it. */

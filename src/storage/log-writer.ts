@@ -38,7 +38,7 @@ export class LogWriter {
   #writing = false
   #writeWaiters: (() => void)[] = []
   /** Segments with bytes in the page cache only, each with the hold that keeps its file open until they are synced. */
-  #unsynced = new Map<Segment, PooledFile>()
+  #unsynced: { readonly segment: Segment; readonly pooled: PooledFile }[] = []
   #flushWaiters: { upTo: number; settle: (flushed: boolean) => void }[] = []
   #unflushedSinceMs = -1
 
@@ -83,8 +83,8 @@ export class LogWriter {
   #written(segment: Segment, pooled: PooledFile, count: number, bytes: number): void {
     this.#writing = false
     // Only now: a sync round that began during the write need not have covered it, so the file must be in the next one.
-    if (this.#common.offlineReason !== undefined || this.#unsynced.has(segment)) pooled.release()
-    else this.#unsynced.set(segment, pooled)
+    if (this.#common.offlineReason !== undefined || this.#isUnsynced(segment)) pooled.release()
+    else this.#unsynced.push({ segment, pooled })
     if (this.#common.offlineReason !== undefined) {
       this.#dropMemory()
       return
@@ -98,6 +98,10 @@ export class LogWriter {
     this.#startWrite()
     this.#wakeWriteWaiters()
     this.#common.advanced()
+  }
+
+  #isUnsynced(segment: Segment): boolean {
+    return this.#unsynced.some((each) => each.segment === segment)
   }
 
   #scheduleSync(): void {
@@ -200,9 +204,9 @@ export class LogWriter {
 
   /** For the sync round: what must be synced so that `upTo` counts as flushed. */
   beginFlush(): FlushJob {
-    const segments = [...this.#unsynced.keys()]
-    const files = [...this.#unsynced.values()]
-    this.#unsynced.clear()
+    const segments = this.#unsynced.map(({ segment }) => segment)
+    const files = this.#unsynced.map(({ pooled }) => pooled)
+    this.#unsynced = []
     // Under the next write the file is opened (shared) again; the round's holds are its own.
     const directory = segments.some((segment) => !segment.nameDurable) ? this.#common.path : undefined
     return { log: this.#common.log, upTo: this.#common.writtenOffset, files, directory, segments }
@@ -246,12 +250,11 @@ export class LogWriter {
 
   /** The segment is going away: nothing of it is synced any more. */
   forget(segment: Segment): void {
-    this.#unsynced.get(segment)?.release()
-    this.#unsynced.delete(segment)
+    const at = this.#unsynced.findIndex((each) => each.segment === segment)
+    if (at >= 0) this.#unsynced.splice(at, 1)[0]!.pooled.release()
   }
 
   releaseFiles(): void {
-    for (const pooled of this.#unsynced.values()) pooled.release()
-    this.#unsynced.clear()
+    for (const { pooled } of this.#unsynced.splice(0)) pooled.release()
   }
 }

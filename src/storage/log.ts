@@ -23,7 +23,7 @@ import {
 } from "../protocol/batch-header.js"
 import { Errors } from "../protocol/errors.js"
 import { headerProblem } from "./batch-scan.js"
-import { HotBuffer } from "./hot-cache.js"
+import { bufferOverheadBytes, HotBuffer } from "./hot-cache.js"
 import type { EpochEndOffset, EpochEntry, LeaderEpochCache } from "./leader-epoch-cache.js"
 import { LogCommon } from "./log-common.js"
 import type {
@@ -261,7 +261,7 @@ export class Log {
       bytes,
       baseOffset,
       nextOffset,
-      options.retainedBytes ?? bytes.length,
+      (options.retainedBytes ?? bytes.length) + bufferOverheadBytes,
       release,
     )
     this.#common.logEndOffset = nextOffset

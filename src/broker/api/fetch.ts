@@ -7,6 +7,7 @@
  * Versions: v7+ sessions (KIP-227), v9+ leader epochs (KIP-320), v12+ divergence (KIP-595), v13+ topics by id (KIP-516), v16+ endpoints of new leaders
  * (KIP-951). Ignored: rack (v11), followers' state (v15, v17, v18). Aborted transactions are an empty list for read_committed: there are no transactions.
  */
+import type { BagEntry } from "../../base/bag.js"
 import type { Timer } from "../../env/env.js"
 import { topicById } from "../../metadata/image.js"
 import { Errors, type ErrorCode } from "../../protocol/errors.js"
@@ -35,7 +36,18 @@ export const fetchHandler = handler(fetch, (services, request, context) => {
       usesTopicIds,
       partitions: request.topics.flatMap((topic) => {
         const name = named(topic)
-        return topic.partitions.map((each): FetchPartition => ({ ...name, ...each }))
+        // Field by field: this runs for every partition of every fetch, and a spread costs ten times as much memory.
+        return topic.partitions.map(
+          (each): FetchPartition => ({
+            topic: name.topic,
+            topicId: name.topicId,
+            partition: each.partition,
+            fetchOffset: each.fetchOffset,
+            partitionMaxBytes: each.partitionMaxBytes,
+            currentLeaderEpoch: each.currentLeaderEpoch,
+            lastFetchedEpoch: each.lastFetchedEpoch,
+          }),
+        )
       }),
       forgotten: request.forgottenTopicsData.flatMap((topic) => {
         const name = named(topic)
@@ -171,18 +183,19 @@ class FetchRound implements AdvanceListener {
     const listened = this.#targets.map(({ partition }) => partition!)
     let timer: Timer | undefined
     let forget: (() => void) | undefined
+    let entries: BagEntry<AdvanceListener>[] = []
     const waiting = new Promise<void>((resolve) => {
       this.#wake = resolve
       timer = this.services.env.timers.after(this.request.maxWaitMs, resolve)
       forget = this.context.connection.onClosed(resolve)
-      for (const partition of listened) partition.addAdvanceListener(this)
+      entries = listened.map((partition) => partition.addAdvanceListener(this))
       // What became visible while files were read was not announced to us.
       if (listened.some((partition, index) => partition.highWatermark !== this.#reads[index]!.highWatermark)) resolve()
     })
     return waiting.then(() => {
       timer?.cancel()
       forget?.()
-      for (const partition of listened) partition.removeAdvanceListener(this)
+      listened.forEach((partition, index) => partition.removeAdvanceListener(entries[index]!))
     })
   }
 

@@ -147,7 +147,7 @@ function append(
     origin: "client",
     requiredAcks: acks,
     nowMs: context.nowMs,
-    ...(!valid.rebuilt && { release: lease.take() }),
+    ...(!valid.rebuilt && context.frame.isReusable && { release: lease.take() }),
   })
   if (!result.ok) {
     const answer = failed(index, { errorCode: result.error as ErrorCode, errorMessage: result.message })
