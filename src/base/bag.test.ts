@@ -5,7 +5,7 @@ import { Bag, type BagEntry } from "./bag.js"
 
 const members = (bag: Bag<number>): number[] => {
   const found: number[] = []
-  bag.forEach((value) => found.push(value))
+  bag.each((value) => found.push(value))
   return found.toSorted((a, b) => a - b)
 }
 
@@ -35,7 +35,7 @@ test("a visit may take out its member and put in others, which are not visited",
   const bag = new Bag<number>()
   const entries = [1, 2, 3].map((value) => bag.add(value))
   const visited: number[] = []
-  bag.forEach((value) => {
+  bag.each((value) => {
     visited.push(value)
     bag.remove(entries[value - 1]!)
     bag.add(10 * value)

@@ -36,7 +36,7 @@ export class Bag<T> {
   }
 
   /** Calls `visit` with every member that is in the bag now; a visit may take out its own member and put in new ones. */
-  forEach(visit: (value: T) => void): void {
+  each(visit: (value: T) => void): void {
     for (let slot = this.#entries.length - 1; slot >= 0; slot--) visit(this.#entries[slot]!.value)
   }
 

@@ -145,7 +145,7 @@ export class ServerConnection implements Receiver, FrameConsumer {
     this.#frames.length = 0
     for (const { reply } of this.#replies.splice(0)) if (reply !== undefined) discard(reply)
     this.gone(this)
-    this.#onClosed.forEach((run) => run())
+    this.#onClosed.each((run) => run())
     this.#onClosed.clear()
   }
 

@@ -332,6 +332,6 @@ export class Partition implements LogListener {
   }
 
   #notify(bytes: number): void {
-    this.#advanceListeners.forEach((listener) => listener.advanced(bytes))
+    this.#advanceListeners.each((listener) => listener.advanced(bytes))
   }
 }

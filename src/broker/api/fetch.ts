@@ -195,7 +195,7 @@ class FetchRound implements AdvanceListener {
     return waiting.then(() => {
       timer?.cancel()
       forget?.()
-      listened.forEach((partition, index) => partition.removeAdvanceListener(entries[index]!))
+      for (const [index, partition] of listened.entries()) partition.removeAdvanceListener(entries[index]!)
     })
   }
 
