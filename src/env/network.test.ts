@@ -3,13 +3,13 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { simulate } from "../sim/world.js"
 import { networkConformance, type WithNetwork } from "./network.conformance.js"
-import { createNodeEnv } from "./node/index.js"
+import { createNodeEnv, type NodeEnvOptions } from "./node/index.js"
 
 const onMachine =
-  (native: boolean): WithNetwork =>
+  (options: NodeEnvOptions): WithNetwork =>
   async (body) => {
     const root = mkdtempSync(join(tmpdir(), "ottla-network-"))
-    const { network, disk, timers } = createNodeEnv({ native })
+    const { network, disk, timers } = createNodeEnv(options)
     // Our timers let the process end; the open connections do not.
     const wait = (ms: number) => new Promise<void>((resolve) => void timers.after(ms, resolve))
     try {
@@ -19,8 +19,9 @@ const onMachine =
     }
   }
 
-networkConformance("real network", onMachine(true))
-networkConformance("real network without native calls", onMachine(false))
+networkConformance("real network", onMachine({}))
+networkConformance("real network by sendfile", onMachine({ sendfileOnLoopback: true }))
+networkConformance("real network without native calls", onMachine({ native: false }))
 networkConformance("simulated network", async (body) => {
   for (let seed = 0; seed < 3; seed++) {
     await simulate(seed, async (world) => {

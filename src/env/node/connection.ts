@@ -9,11 +9,12 @@ import * as net from "node:net"
 import { type Connection, isFileRegion, NetworkError, type FileRegion, type Payload, type Receiver } from "../env.js"
 import { NodeFile } from "./file.js"
 import { errorNumbers, type Native } from "./native.js"
+import { type RegionBuffers, regionBufferBytes } from "./region-buffers.js"
 
 /** Memory handed to the socket at once, and most that one `sendfile` moves. */
 const bytesPerCallMax = 1 << 20
-/** A region that does not go by `sendfile` passes through memory in such pieces, one at a time. */
-const regionPieceBytes = 256 * 1024
+/** Piece of a region that does not go by `sendfile` while all `RegionBuffers` are in use. */
+const sparePieceBytes = 64 * 1024
 /** Written the ordinary way when the socket is full: its completion tells when there is room again. */
 const fullSocketPieceBytes = 16 * 1024
 /** After `end` a peer has so long to close its side too. */
@@ -56,11 +57,13 @@ export class NodeConnection implements Connection {
   #paused = false
   #error: NetworkError | undefined
   #native: Native | undefined
+  readonly #regions: RegionBuffers
 
   /** `socket` is connected, and paused before it read anything. */
-  constructor(socket: net.Socket, native: Native | undefined) {
+  constructor(socket: net.Socket, native: Native | undefined, regions: RegionBuffers) {
     this.#socket = socket
     this.#native = native
+    this.#regions = regions
     this.remoteAddress = plainAddress(socket.remoteAddress ?? "")
     this.remotePort = socket.remotePort ?? 0
     this.localPort = socket.localPort ?? 0
@@ -244,7 +247,7 @@ export class NodeConnection implements Connection {
       // This kind of file or socket cannot do it; whatever else is wrong shows in the ordinary way too.
       if (sent !== -errorNumbers.EINTR) this.#native = undefined
     }
-    this.#readAndWrite(head, region, Math.min(left, regionPieceBytes))
+    this.#readAndWrite(head, region, Math.min(left, regionBufferBytes))
   }
 
   #progress(head: Queued, count: number): void {
@@ -264,20 +267,32 @@ export class NodeConnection implements Connection {
   }
 
   #readAndWrite(head: Queued, region: FileRegion, count: number): void {
-    const bytes = Buffer.allocUnsafe(count)
-    region.file.read(bytes, 0, count, region.position + head.done).then(
+    const shared = count > fullSocketPieceBytes ? this.#regions.take() : undefined
+    const bytes = shared ?? Buffer.allocUnsafe(Math.min(count, sparePieceBytes))
+    const giveBack = () => {
+      if (shared !== undefined) this.#regions.give(shared)
+    }
+    region.file.read(bytes, 0, Math.min(count, bytes.length), region.position + head.done).then(
       (read) => {
-        if (this.#closed || this.#socket.destroyed) return
+        if (this.#closed || this.#socket.destroyed) {
+          giveBack()
+          return
+        }
         if (read === 0) {
+          giveBack()
           this.#fail("EIO", `${region.file.path} ends before the region that was to be sent`)
           return
         }
         this.#socket.write(bytes.subarray(0, read), () => {
+          giveBack()
           this.#progress(head, read)
           this.#continue()
         })
       },
-      (error: unknown) => this.#fail("EIO", `cannot read what was to be sent: ${String(error)}`),
+      (error: unknown) => {
+        giveBack()
+        this.#fail("EIO", `cannot read what was to be sent: ${String(error)}`)
+      },
     )
   }
 }

@@ -11,6 +11,8 @@ import { NodeTimers } from "./timers.js"
 export interface NodeEnvOptions extends LoggerOptions {
   /** False: as if the foreign-function package were not installed. */
   native?: boolean
+  /** True: also to peers on this machine, where it is the slower way. For tests. */
+  sendfileOnLoopback?: boolean
 }
 
 export function createNodeEnv(options: NodeEnvOptions = {}): Env {
@@ -20,7 +22,7 @@ export function createNodeEnv(options: NodeEnvOptions = {}): Env {
     clock: nodeClock,
     timers: new NodeTimers(),
     disk: new NodeDisk(native),
-    network: new NodeNetwork(native, log),
+    network: new NodeNetwork(native, log, options.sendfileOnLoopback === true),
     random: nodeRandom,
     log,
   }

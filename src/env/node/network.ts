@@ -8,6 +8,7 @@ import * as net from "node:net"
 import type { Connection, Listener, Logger, Network } from "../env.js"
 import { NodeConnection, networkError } from "./connection.js"
 import type { Native } from "./native.js"
+import { RegionBuffers } from "./region-buffers.js"
 
 /** Connections the kernel completes before we accept them; it takes the lesser of this and its own limit. */
 const backlog = 4096
@@ -15,9 +16,13 @@ const backlog = 4096
 const complaintIntervalMs = 1000
 
 export class NodeNetwork implements Network {
+  readonly #regions = new RegionBuffers()
+
   constructor(
     readonly native: Native | undefined,
     readonly log: Logger,
+    /** To peers on this machine too. */
+    readonly sendfileOnLoopback: boolean,
   ) {}
 
   listen(address: { host: string; port: number }, accept: (connection: Connection) => void): Promise<Listener> {
@@ -26,7 +31,7 @@ export class NodeNetwork implements Network {
     server.on("connection", (socket) => {
       // Gone before we looked at it.
       if (socket.destroyed || socket.remoteAddress === undefined) socket.destroy()
-      else accept(new NodeConnection(socket, this.native))
+      else accept(this.#connection(socket))
     })
     return new Promise((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException) => reject(networkError(error))
@@ -60,8 +65,19 @@ export class NodeNetwork implements Network {
       socket.pause()
       socket.connect({ host: address.host, port: address.port, noDelay: true }, () => {
         socket.off("error", failed)
-        resolve(new NodeConnection(socket, this.native))
+        resolve(this.#connection(socket))
       })
     })
   }
+
+  /**
+   * To a peer on this machine bytes are copied either way. Measured in C, in pieces of a megabyte: reading and writing them moves 1.8 GB/s for 0.7 CPU-s per GB
+   * of both sides together, `sendfile` 1.3 GB/s for 0.95. With a network card that takes the pages it is the other way round.
+   */
+  #connection(socket: net.Socket): NodeConnection {
+    const usesSendfile = this.sendfileOnLoopback || !isLoopback(socket.remoteAddress ?? "")
+    return new NodeConnection(socket, usesSendfile ? this.native : undefined, this.#regions)
+  }
 }
+
+const isLoopback = (address: string): boolean => /^(::ffff:)?127\./.test(address) || address === "::1"
