@@ -38,6 +38,11 @@ const freeDiskBytesMin = 20e9
 const say = (line: string) => process.stderr.write(`bench: ${line}\n`)
 
 async function main(): Promise<void> {
+  if (process.argv.includes("--help")) {
+    const names = rows.map(({ row }) => row).join(", ")
+    process.stdout.write(`${usage}\n\ngroups: ${groupNames.join(", ")}\nrows: ${names}\n`)
+    return
+  }
   const options = parseOptions(process.argv.slice(2), process.env)
   const profiling = options.names[0] === "profile-produce"
   const selected = selectRows(profiling ? [] : options.names)

@@ -33,14 +33,16 @@ export class Processes {
   async run(
     command: string,
     args: readonly string[],
-    options: SpawnOptions & { timeoutMs?: number } = {},
+    options: SpawnOptions & { timeoutMs?: number; isDone?: (output: string) => boolean } = {},
   ): Promise<string> {
-    const child = this.start(command, args, options)
+    const { timeoutMs, isDone, ...spawning } = options
+    const child = this.start(command, args, spawning)
     const output = collect(child)
-    const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 600_000)
+    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs ?? 600_000)
     try {
       const [code, signal] = (await once(child, "close")) as [number | null, string | null]
-      if (code !== 0) throw new ProcessError(`${command} ended with ${signal ?? code}: ${output().slice(-2000)}`)
+      if (code !== 0 && isDone?.(output()) !== true)
+        throw new ProcessError(`${command} ended with ${signal ?? code}: ${output().slice(-2000)}`)
       return output()
     } catch (error) {
       throw error instanceof ProcessError ? error : new ProcessError(`${command}: ${(error as Error).message}`)

@@ -44,7 +44,19 @@ const commands: Readonly<Record<string, (options: Readonly<Record<string, string
   "librdkafka-suite": librdkafkaSuite,
 }
 
+const usage = `npm run compat [-- names...] [--bootstrap HOST:PORT [--data-directory DIR]]
+npm run compat -- kill-loop [--rounds N] [--seed N] [--partitions N] [--load-ms MS] [--data-directory DIR]
+npm run compat -- power-cut [--cuts N] [--seed N] [--partitions N] [--load-ms MS]
+npm run compat -- librdkafka-suite [--tests 0001,0002] [--logs DIR] [--seconds S]
+
+checks: ${checks.map(({ name }) => name).join(", ")}
+`
+
 const { words, options } = parseOptions(process.argv.slice(2))
+if (options.help !== undefined) {
+  process.stdout.write(usage)
+  process.exit(0)
+}
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => {
     endEverything()
