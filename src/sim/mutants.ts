@@ -30,12 +30,21 @@ export const mutants: readonly Mutant[] = [
     'if (flushPolicy === "flush") return this.#log.flushedOffset;',
     'if (flushPolicy === "flush") return this.#log.writtenOffset;',
   ),
-  one(
-    "acknowledges before the write",
-    "replication/partition.js",
-    'return flushPolicy === "replicated" ? this.#log.writtenOffset : this.#log.logEndOffset;',
-    "return this.#log.logEndOffset;",
-  ),
+  {
+    name: "acknowledges before the write",
+    edits: [
+      {
+        file: "replication/partition.js",
+        find: 'return flushPolicy === "replicated" ? this.#log.writtenOffset : this.#log.logEndOffset;',
+        replace: "return this.#log.logEndOffset;",
+      },
+      {
+        file: "replication/partition.js",
+        find: 'if (this.#log.config.flushPolicy === "memory") this.#maybeIncrementHighWatermark();',
+        replace: "this.#maybeIncrementHighWatermark();",
+      },
+    ],
+  },
   one("never answers who waits for a commit", "replication/partition.js", "this.acknowledged.reached(offset);", ""),
   one(
     "serves beyond the high watermark",
