@@ -210,23 +210,6 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
-  {
-    name: "copies what is not on the medium, and goes on with a copy that holds what the log lost",
-    edits: [
-      { file: "replication/replica-manager.js", find: "await future.truncateTo(endOffset);", replace: "" },
-      { file: "replication/replica-copy.js", find: "if (!await source.flush())", replace: "if (false)" },
-      {
-        file: "replication/replica-copy.js",
-        find: "maxOffset: source.flushedOffset",
-        replace: "maxOffset: source.logEndOffset",
-      },
-      {
-        file: "replication/replica-manager.js",
-        find: 'invariant(future.logEndOffset === log.logEndOffset, "a copy that is complete ends where the original does");',
-        replace: "",
-      },
-    ],
-  },
   one(
     "commits metadata before the sync",
     "raft/metadata-log.js",
