@@ -46,7 +46,8 @@ export async function recovery(context: Context): Promise<void> {
         const short = ends.findIndex((end) => end < segments)
         if (short >= 0) throw new Error(`${topic}-${short} ends at ${ends[short]} after the start, records are missing`)
       } finally {
-        await server.kill()
+        // Cleanly, so that the next run has as much to recover as this one, and not what this one left too.
+        await server.stop()
       }
     },
     [own!],
