@@ -102,7 +102,10 @@ test("metadata is the same after a crash at any disk operation of creating and d
       async (t) => {
         const steps: string[] = []
         t.disk.intercept = ({ number }) => (number === at ? { crash: "power", when: "after" } : undefined)
-        await Promise.race([story(t, (step) => steps.push(step)).catch(() => {}), t.passTime(5000)])
+        await t.orDeath(
+          story(t, (step) => steps.push(step)),
+          5000,
+        )
         t.disk.intercept = undefined
         if (t.node.alive) return
         t.node.restart()

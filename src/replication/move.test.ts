@@ -105,7 +105,7 @@ test("a move that a crash interrupts loses nothing, and ends after the next star
       async (t) => {
         await begin(t)
         t.disk.intercept = ({ number }) => (number === at ? { crash: how, when: "after" } : undefined)
-        await Promise.race([story(t).catch(() => {}), t.passTime(3000)])
+        await t.orDeath(story(t), 3000)
         t.disk.intercept = undefined
         if (t.node.alive) return
         t.node.restart()

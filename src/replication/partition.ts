@@ -186,18 +186,19 @@ export class Partition implements LogListener {
       options.release?.()
       return { ok: false, error, message }
     }
+    const refuseForNow = (error: ErrorCode, message: string): AppendResult => {
+      this.#log.producers.refuse(batch)
+      return refuse(error, message)
+    }
     if (!this.isLeader) return refuse(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} is not led by this broker`)
     if (this.#stoppedFor !== undefined) return refuse(this.#stoppedFor, `${this.name} is not on this broker any more`)
-    if (this.#appendsHeld !== undefined) {
-      this.#log.producers.refuse(batch)
-      return refuse(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} is moving to another directory`)
-    }
+    if (this.#appendsHeld !== undefined)
+      return refuseForNow(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} is moving to another directory`)
     const { minInsyncReplicas } = this.#log.config
     const { isr, replicas } = this.#state
     // KIP-966: a topic cannot need more in-sync replicas than it has.
     if (options.requiredAcks === -1 && isr.length < Math.min(minInsyncReplicas, replicas.length)) {
-      this.#log.producers.refuse(batch)
-      return refuse(
+      return refuseForNow(
         Errors.NOT_ENOUGH_REPLICAS,
         `The size of the current ISR [${isr.join(", ")}] is insufficient to satisfy the min.isr requirement of ${minInsyncReplicas} for partition ${this.name}`,
       )

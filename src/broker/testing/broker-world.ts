@@ -97,6 +97,14 @@ export class BrokerWorld {
     return this.world.sleep(ms)
   }
 
+  /** Waits for work during which the node may die, at most `ms`. What fails while the node lives fails the test; what its death breaks does not. */
+  async orDeath(work: Promise<unknown>, ms: number): Promise<void> {
+    const guarded = work.catch((error: unknown) => {
+      if (this.node.alive) throw error
+    })
+    await Promise.race([guarded, this.passTime(ms)])
+  }
+
   /** Creates a topic and returns its id. */
   async createTopic(name = "t", numPartitions = 1, configs: Record<string, string> = {}): Promise<string> {
     const answer = await this.client.send(createTopics, latestVersion(createTopics), {
