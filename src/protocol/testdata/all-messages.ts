@@ -1,5 +1,7 @@
 import type { Message } from "../message.js"
 import * as controlRecords from "../messages/control-records.js"
+import { consumerProtocolAssignment, consumerProtocolSubscription } from "../messages/consumer-protocol.js"
+import { groupRecords } from "../messages/group-records.js"
 import { requestHeader, responseHeader } from "../messages/headers.js"
 import { apis } from "../messages/index.js"
 import { metadataRecords } from "../messages/metadata-records.js"
@@ -9,7 +11,10 @@ import { producerSnapshot } from "../messages/producer-snapshot.js"
 export const allMessages: readonly Message[] = [
   ...apis.flatMap((api) => [api.request, api.response]),
   ...metadataRecords,
+  ...groupRecords.flatMap(({ key, value }) => [key, value]),
   ...Object.values(controlRecords),
+  consumerProtocolSubscription,
+  consumerProtocolAssignment,
   producerSnapshot,
   requestHeader,
   responseHeader,
