@@ -32,6 +32,8 @@ export interface HarnessOptions {
   readonly settings?: Partial<GroupSettings>
   readonly image?: MetadataImage
   readonly seed?: string
+  /** How records read in the trace. */
+  readonly recordText?: (record: GroupRecord) => string
 }
 
 /** Kafka's defaults. */
@@ -154,6 +156,7 @@ export class GroupHarness<P extends HarnessProtocol> {
   readonly trace = new Trace()
   readonly notes: Note[] = []
   readonly random: SeededRandom
+  readonly #recordText: (record: GroupRecord) => string
   settings: GroupSettings
   image: MetadataImage
   /** Those of the shard that is active now: `reload` makes new ones. */
@@ -171,6 +174,7 @@ export class GroupHarness<P extends HarnessProtocol> {
   constructor(make: (context: ShardContext, groups: Groups) => P, options: HarnessOptions = {}) {
     this.settings = { ...defaultGroupSettings, ...options.settings }
     this.image = options.image ?? emptyImage
+    this.#recordText = options.recordText ?? recordText
     this.random = new SeededRandom(options.seed ?? "groups")
     this.#timers = new FakeTimers(() => this.#elapsedMs)
     this.#make = make
@@ -202,12 +206,13 @@ export class GroupHarness<P extends HarnessProtocol> {
     if (refusal !== undefined && records.length > 0) {
       this.#refusal = undefined
       this.trace.happened(`(the write is refused: ${errorByCode(refusal)?.name})`)
-      return onWritten?.(refusal)
+      onWritten?.(refusal)
+      return
     }
     for (const record of records) {
       const stored = encodeGroupRecord(record)
       this.#log.push(stored)
-      this.trace.happened(`log: ${recordText(record)}`)
+      this.trace.happened(`log: ${this.#recordText(record)}`)
       this.#replay(stored)
     }
     this.#pending.push({ endOffset: this.#log.length, onWritten })
