@@ -25,7 +25,7 @@ import { DirectoryError, type LogDirectory } from "../storage/log-directory.js"
 import { LogManager } from "../storage/log-manager.js"
 import { apiHandlers } from "./api/index.js"
 import { ConfigView, configProblem } from "./config-view.js"
-import { bootstrapFeatures, supportedFeatures } from "./features.js"
+import { bootstrapFeatures, missingFeatures, supportedFeatures } from "./features.js"
 import { FetchSessions } from "./fetch-sessions.js"
 import { clusterMetadataTopic } from "./internal-topics.js"
 import { MetadataController } from "./metadata-controller.js"
@@ -247,6 +247,9 @@ export class Broker {
         { type: "AbortTransactionRecord", value: { reason: "the controller that began it is gone" } },
       ])
     if (isNew) await this.#bootstrap(home)
+    const missing = missingFeatures(this.#image.features)
+    if (missing.length > 0)
+      await this.#controller.write(missing.map((value) => ({ type: "FeatureLevelRecord", value })))
     const endPoints = await this.#listen()
     this.#endpoints = endPoints
     await this.#controller.register({
