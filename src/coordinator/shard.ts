@@ -327,7 +327,10 @@ export class Shard<S extends ShardState<R>, R> {
         ? partition.appendAsLeader(batch, { origin: "coordinator", requiredAcks: -1, nowMs })
         : { ok: false as const, message: "the leadership has changed" }
     // The state has these records already, so it is not what the log says.
-    if (!result.ok) return this.unload(`records were refused: ${result.message}`)
+    if (!result.ok) {
+      this.unload(`records were refused: ${result.message}`)
+      return
+    }
     invariant(result.baseOffset === baseOffset, "only its coordinator writes to a partition of an internal topic")
     this.#batchesInFlight++
     partition.acknowledged.park(result.lastOffset + 1, (error) => {
