@@ -64,7 +64,12 @@ async function askCoordinator(
   groupId: string,
 ): Promise<Explanation> {
   const first = await WireClient.connect(network, bootstrap)
-  const { coordinators } = await first.send(findCoordinator, 4, { key: "", keyType: 0, coordinatorKeys: [groupId] }, "ottla")
+  const { coordinators } = await first.send(
+    findCoordinator,
+    4,
+    { key: "", keyType: 0, coordinatorKeys: [groupId] },
+    "ottla",
+  )
   first.close()
   const { host, port, errorCode } = coordinators[0]!
   if (errorCode !== Errors.NONE) return { ...emptyExplanation, errorCode }

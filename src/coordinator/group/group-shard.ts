@@ -41,7 +41,8 @@ export interface ClassicRequests {
   readonly leave: Decide<RequestOf<typeof leaveGroup>, ResponseInputOf<typeof leaveGroup>>
 }
 
-export interface ClassicRules extends GroupProtocol<GroupBase>, ClassicRequests {
+export interface ClassicRules extends ClassicRequests {
+  readonly ofGroup: GroupProtocol<GroupBase>
   replay(record: GroupRecordOf<"GroupMetadata">): void
   /** A group without members, and nothing written of it: one that exists by its offsets alone. */
   newGroup(groupId: string): GroupBase
@@ -49,7 +50,8 @@ export interface ClassicRules extends GroupProtocol<GroupBase>, ClassicRequests 
 
 type ConsumerRecord = Exclude<GroupRecord, GroupRecordOf<"GroupMetadata"> | GroupRecordOf<"OffsetCommit">>
 
-export interface ConsumerRules extends GroupProtocol<GroupBase> {
+export interface ConsumerRules {
+  readonly ofGroup: GroupProtocol<GroupBase>
   /** The requests of classic members of a consumer group. */
   readonly classic: ClassicRequests
   heartbeat: Decide<RequestOf<typeof consumerGroupHeartbeat>, ResponseInputOf<typeof consumerGroupHeartbeat>>
@@ -65,7 +67,7 @@ export interface ConsumerRules extends GroupProtocol<GroupBase> {
 export type GroupRules = (
   context: ShardContext,
   groups: Groups,
-) => { readonly classic: ClassicRules; readonly consumer: ConsumerRules }
+) => { readonly classic: ClassicRules; readonly consumer?: ConsumerRules }
 
 type DescribedClassicGroup = Omit<ResponseInputOf<typeof describeGroups>["groups"][number], "authorizedOperations">
 export type DescribedConsumerGroup = ReturnType<ConsumerRules["describeConsumer"]>
@@ -90,7 +92,7 @@ export class GroupShard implements ShardState<GroupRecord> {
   readonly #offsets = new OffsetStore()
   readonly #timelines = new Timelines()
   readonly #classic: ClassicRules
-  readonly #consumer: ConsumerRules
+  readonly #consumer: ConsumerRules | undefined
   #context: ShardContext
 
   constructor(
@@ -119,7 +121,7 @@ export class GroupShard implements ShardState<GroupRecord> {
   replay(record: GroupRecord): void {
     if (record.type === "OffsetCommit") this.#offsets.replay(record)
     else if (record.type === "GroupMetadata") this.#classic.replay(record)
-    else this.#consumer.replay(record)
+    else this.#consumer?.replay(record)
   }
 
   loaded(now: Now): void {
@@ -135,7 +137,7 @@ export class GroupShard implements ShardState<GroupRecord> {
   }
 
   #rulesOf(group: GroupBase): GroupProtocol<GroupBase> {
-    return group.kind === "classic" ? this.#classic : this.#consumer
+    return (group.kind === "classic" ? this.#classic : this.#consumer!).ofGroup
   }
 
   /** A group with its rules; also one that exists by its offsets alone. */
@@ -146,7 +148,7 @@ export class GroupShard implements ShardState<GroupRecord> {
   }
 
   #classicRequests(groupId: string): ClassicRequests {
-    return this.#groups.get(groupId)?.kind === "consumer" ? this.#consumer.classic : this.#classic
+    return this.#groups.get(groupId)?.kind === "consumer" ? this.#consumer!.classic : this.#classic
   }
 
   readonly join: ClassicRequests["join"] = (request, client, respond, now) =>
@@ -162,7 +164,7 @@ export class GroupShard implements ShardState<GroupRecord> {
     this.#classicRequests(request.groupId).leave(request, client, respond, now)
 
   readonly consumerHeartbeat: ConsumerRules["heartbeat"] = (request, client, respond, now) =>
-    this.#consumer.heartbeat(request, client, respond, now)
+    this.#consumer!.heartbeat(request, client, respond, now)
 
   /** Undefined: there is no such group for a client of the classic protocol. */
   describe(groupId: string): DescribedClassicGroup | undefined {
@@ -172,7 +174,7 @@ export class GroupShard implements ShardState<GroupRecord> {
 
   describeConsumer(groupId: string): DescribedConsumerGroup | undefined {
     const group = this.#groups.get(groupId)
-    return group === undefined || group.kind !== "consumer" ? undefined : this.#consumer.describeConsumer(group)
+    return group === undefined || group.kind !== "consumer" ? undefined : this.#consumer!.describeConsumer(group)
   }
 
   list(): ListedGroup[] {
@@ -201,7 +203,7 @@ export class GroupShard implements ShardState<GroupRecord> {
 
   /** Topics changed; of those that are gone nobody wants the offsets any more. */
   onTopicsChanged(names: ReadonlySet<string>, deleted: ReadonlySet<string>, now: Now): Outcome {
-    this.#consumer.onTopicsChanged(names, now)
+    this.#consumer?.onTopicsChanged(names, now)
     const records: GroupRecord[] = []
     if (deleted.size > 0)
       for (const groupId of this.#offsets.groupIds())
