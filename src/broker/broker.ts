@@ -30,6 +30,7 @@ import { ConfigView, configProblem } from "./config-view.js"
 import { bootstrapFeatures, missingFeatures, supportedFeatures } from "./features.js"
 import { FetchSessions } from "./fetch-sessions.js"
 import { groupSettings } from "./group-settings.js"
+import { InternalTopicCreation } from "./internal-topic-creation.js"
 import { clusterMetadataTopic } from "./internal-topics.js"
 import { MetadataController } from "./metadata-controller.js"
 import { ProducerIds } from "./producer-ids.js"
@@ -142,6 +143,17 @@ export class Broker {
       replicas: this.#replicas,
       configs: this.#configs,
       groups: this.#groups,
+      internalTopics: new InternalTopicCreation({
+        controller: this.#controller,
+        image: () => this.#image,
+        log: env.log,
+        offsetsTopic: {
+          numPartitions: config.int("offsets.topic.num.partitions"),
+          replicationFactor: config.int("offsets.topic.replication.factor"),
+          replicationFactorIsDefault: !config.values.has("offsets.topic.replication.factor"),
+          segmentBytes: config.int("offsets.topic.segment.bytes"),
+        },
+      }),
       fetchSessions: new FetchSessions(config.int("max.incremental.fetch.session.cache.slots"), (below) =>
         env.random.int(below),
       ),
