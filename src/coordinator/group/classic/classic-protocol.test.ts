@@ -85,6 +85,18 @@ test("sync: a protocol that is not the group's is refused (KIP-559)", () => {
   assert.equal(sync({ protocolType: "consumer", protocolName: "range" }), "NONE")
 })
 
+test("sync: a static member that restarts before it has synced still has to", () => {
+  const group = GroupTest.stable(["a", "b"], {}, (name) => ({ instanceId: `i-${name}` }))
+  group.join("a", { protocols: { range: "changed" } })
+  group.join("b")
+  group.sync("a", { a: "1", b: "2" })
+  assert.equal(group.state, "Stable")
+  group.restart("b")
+  assert.equal(errorName(group.join("b").answer), "NONE")
+  group.advanceWithHeartbeats(rebalanceTimeoutMs, ["a", "b"])
+  assert.equal(group.group.members.has(group.memberId("b")), false)
+})
+
 test("leave: each of a batch gets its own answer, and one rebalance follows", () => {
   const group = GroupTest.stable(["a", "b", "c"], {}, (name) => (name === "c" ? { instanceId: "i-c" } : {}))
   group.join("d")
