@@ -129,10 +129,15 @@ export class KafkaProcess {
 
   /**
    * Starts it on a data directory: a fresh one is formatted, one that has `meta.properties` is taken as it is. Resolves when it answers.
-   * `confirmLog`: what a tool needs to see.
+   * `settings` are added to those of a single node.
    */
-  static async start(dataDirectory: string, nodeId = 1): Promise<KafkaProcess> {
-    const [port, controllerPort] = [await freePort(), await freePort()]
+  static async start(
+    dataDirectory: string,
+    settings: Readonly<Record<string, string>> = {},
+    { port = undefined as number | undefined, nodeId = 1 } = {},
+  ): Promise<KafkaProcess> {
+    port ??= await freePort()
+    const controllerPort = await freePort()
     const config = join(dataDirectory, "..", `kafka-${port}.properties`)
     writeFileSync(
       config,
@@ -149,7 +154,9 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-`,
+${Object.entries(settings)
+  .map(([name, value]) => `${name}=${value}\n`)
+  .join("")}`,
     )
     if (!existsSync(join(dataDirectory, "meta.properties"))) {
       const clusterId = (await kafkaTool("kafka-storage", ["random-uuid"])).trim()
@@ -164,6 +171,10 @@ share.coordinator.state.topic.min.isr=1
 
   get bootstrap(): string {
     return `127.0.0.1:${this.port}`
+  }
+
+  get isAlive(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null
   }
 
   get output(): string {

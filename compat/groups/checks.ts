@@ -1,0 +1,18 @@
+/**
+ * One check per client library and group protocol.
+ *
+ * Owns their names. What happens in them is story.ts.
+ */
+import type { Check } from "../check.js"
+import { javascriptClients } from "./javascript.js"
+import { type GroupClient, tellStory } from "./story.js"
+
+const clients: readonly GroupClient[] = [...javascriptClients]
+
+export const groupChecks: readonly Check[] = clients.flatMap((client) =>
+  client.protocols.map((protocol) => ({
+    name: `group-${client.name}${client.protocols.length > 1 ? `-${protocol.replace(" ", "-")}` : ""}`,
+    about: `${client.about}, ${protocol} protocol`,
+    run: (context) => tellStory(context, client, protocol),
+  })),
+)
