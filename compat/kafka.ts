@@ -74,12 +74,15 @@ async function jars(): Promise<string> {
 }
 
 // The tools live for a second: what starts fastest is best.
-const javaOptions = [
+export const javaOptions = [
   "-Xmx256m",
   "-XX:TieredStopAtLevel=1",
   "-XX:+UseSerialGC",
   "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 ]
+
+/** All of Kafka's jars. Errors: `Skip`. */
+export const javaClassPath = async (): Promise<string> => join(await jars(), "*")
 
 async function javaArguments(tool: KafkaTool, args: readonly string[]): Promise<string[]> {
   return [...javaOptions, "-cp", join(await jars(), "*"), mainClasses[tool], ...args]

@@ -5,9 +5,10 @@
  */
 import type { Check } from "../check.js"
 import { javascriptClients } from "./javascript.js"
+import { java } from "./java.js"
 import { type GroupClient, tellStory } from "./story.js"
 
-const clients: readonly GroupClient[] = [...javascriptClients]
+const clients: readonly GroupClient[] = [...javascriptClients, java]
 
 export const groupChecks: readonly Check[] = clients.flatMap((client) =>
   client.protocols.map((protocol) => ({

@@ -45,6 +45,7 @@ export const javascriptClients: readonly GroupClient[] = [
     name: "platformatic",
     about: "@platformatic/kafka 1.35.0",
     protocols: ["classic", "consumer"],
+    deliversLate: true,
     prepare: async () => node("platformatic.mjs", await purePackages()),
   },
   {

@@ -70,6 +70,9 @@ export class Journal {
   readonly #positions = new Map<string, Map<number, number>>()
   readonly #committed = new Map<number, number>()
 
+  /** `tellsAssignment`: records of partitions that a member has not got count for nothing. */
+  constructor(private readonly tellsAssignment: boolean) {}
+
   add(entry: Entry): void {
     this.entries.push(entry)
     const owned = this.#of(this.#owned, entry.member, () => new Set<number>())
@@ -81,6 +84,7 @@ export class Journal {
         for (const partition of entry.partitions) owned.delete(partition)
         break
       case "seen":
+        if (this.tellsAssignment && !owned.has(entry.partition)) break
         this.#of(this.#positions, entry.member, () => new Map<number, number>()).set(entry.partition, entry.offset + 1)
         break
       case "committed":

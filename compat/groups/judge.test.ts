@@ -43,7 +43,7 @@ test("a group that hands over at its commits is without fault", () => {
       "b left",
     ),
   )
-  assert.deepEqual(verdict, { faults: [], faultCount: 0, seen: 11, redelivered: 2 })
+  assert.deepEqual(verdict, { faults: [], faultCount: 0, seen: 11, redelivered: 2, late: 0 })
 })
 
 test("a record nobody saw is a fault", () => {
@@ -82,7 +82,10 @@ test("a killed member owns nothing", () => {
 })
 
 test("a record of another's partition is a fault", () => {
-  assert.deepEqual(faultsOf(log(1), "a gained 0", "b sees 0 0-0"), ["b saw partition 0 offset 0, which is a's"])
+  const lines = ["a gained 0", "a sees 0 0-0", "b sees 0 0-0"]
+  assert.deepEqual(faultsOf(log(1), ...lines), ["b saw partition 0 offset 0, which is a's"])
+  const { faultCount, late } = judge(log(1), entries(...lines), { deliversLate: true })
+  assert.deepEqual([faultCount, late], [0, 1])
 })
 
 test("a log keeps each value once and each key in order in one partition", () => {

@@ -19,11 +19,22 @@ export interface Verdict {
   readonly faultCount: number
   readonly seen: number
   readonly redelivered: number
+  /** Seen by a member that had lost the partition. */
+  readonly late: number
+}
+
+export interface JudgeOptions {
+  /** The client hands out what it fetched before a rebalance, also of partitions it has lost: the broker cannot help it. */
+  readonly deliversLate?: boolean
 }
 
 const faultsNamedMax = 6
 
-export function judge(log: LoggedRecords, entries: readonly Entry[]): Verdict {
+export function judge(
+  log: LoggedRecords,
+  entries: readonly Entry[],
+  { deliversLate = false }: JudgeOptions = {},
+): Verdict {
   const faults: string[] = []
   let faultCount = 0
   const fault = (text: string) => {
@@ -37,6 +48,7 @@ export function judge(log: LoggedRecords, entries: readonly Entry[]): Verdict {
   const seenOffsets = log.map(() => new Set<number>())
   let seen = 0
   let redelivered = 0
+  let late = 0
   const disown = (member: string, partition: number) => {
     if (owner.get(partition) === member) owner.delete(partition)
   }
@@ -72,10 +84,14 @@ export function judge(log: LoggedRecords, entries: readonly Entry[]): Verdict {
         if (logged.key !== key || logged.value !== value)
           fault(`${where} as ${key} ${value} where the log has ${logged.key} ${logged.value}`)
         seen += 1
+        const by = owner.get(partition)
+        if (by !== undefined && by !== member) {
+          late += 1
+          if (!deliversLate) fault(`${where}, which is ${by}'s`)
+          break
+        }
         if (seenOffsets[partition]!.has(offset)) redelivered += 1
         seenOffsets[partition]!.add(offset)
-        const by = owner.get(partition)
-        if (by !== undefined && by !== member) fault(`${where}, which is ${by}'s`)
         const from = committed.get(partition) ?? 0
         if (offset < from) fault(`${where} again, committed up to ${from}`)
         const position = next.get(`${member} ${partition}`)
@@ -89,7 +105,7 @@ export function judge(log: LoggedRecords, entries: readonly Entry[]): Verdict {
     const missing = records.findIndex((_, offset) => !seenOffsets[partition]!.has(offset))
     if (missing >= 0) fault(`nobody saw partition ${partition} offset ${missing} of ${records.length}`)
   }
-  return { faults, faultCount, seen, redelivered }
+  return { faults, faultCount, seen, redelivered, late }
 }
 
 /** What the log itself has to show: every value once, those of one key in one partition and in order. */

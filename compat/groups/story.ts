@@ -6,7 +6,7 @@
 import type { CheckContext } from "../check.js"
 import { WireClient } from "../client.js"
 import { Journal } from "./journal.js"
-import { judge, judgeLog, type LoggedRecord } from "./judge.js"
+import { judge, judgeLog, type LoggedRecord, type Verdict } from "./judge.js"
 import { type Launch, Member } from "./member.js"
 
 export type GroupProtocol = "classic" | "consumer"
@@ -18,6 +18,8 @@ export interface GroupClient {
   readonly protocols: readonly (GroupProtocol | "classic cooperative")[]
   /** False: the client does not tell which partitions it has. */
   readonly tellsAssignment?: boolean
+  /** As `JudgeOptions` has it, seen on Apache Kafka too. */
+  readonly deliversLate?: boolean
   /** Installs and builds. Errors: `Skip`. */
   prepare(): Promise<(args: readonly string[]) => Launch>
 }
@@ -49,7 +51,7 @@ export async function tellStory(
 }
 
 class Story {
-  readonly #journal = new Journal()
+  readonly #journal: Journal
   readonly #cast = new Set<Member>()
   #produced = 0
   readonly #ends = new Array<number>(partitions).fill(0)
@@ -60,7 +62,9 @@ class Story {
     private readonly wire: WireClient,
     private readonly topic: string,
     private readonly launch: (role: "produce" | "consume") => Launch,
-  ) {}
+  ) {
+    this.#journal = new Journal(client.tellsAssignment !== false)
+  }
 
   async tell(): Promise<string> {
     this.#producer = this.#enter("producer", "produce")
@@ -103,8 +107,9 @@ class Story {
     await this.#commit(d)
     await this.#exit(d, () => d.leave())
     await this.#exit(this.#producer, () => this.#producer!.leave())
-    const { seen, redelivered } = await this.#judge()
-    return `${seen} seen, ${redelivered} of them again; ${killSeconds} s after a kill, ${leaveSeconds} s after a leave`
+    const { seen, redelivered, late } = await this.#judge()
+    const lateNote = late > 0 ? `, ${late} of them late` : ""
+    return `${seen} seen, ${redelivered} of them again${lateNote}; ${killSeconds} s after a kill, ${leaveSeconds} s after a leave`
   }
 
   async end(): Promise<void> {
@@ -190,7 +195,7 @@ class Story {
     return `${owned.join(" ")}, committed<=seen<=end ${offsets.join(" ")}${errors}`
   }
 
-  async #judge(): Promise<{ seen: number; redelivered: number }> {
+  async #judge(): Promise<Verdict> {
     const log: LoggedRecord[][] = []
     for (let partition = 0; partition < partitions; partition++) {
       const records: LoggedRecord[] = []
@@ -198,9 +203,10 @@ class Story {
         records.push({ key: String(key), value: String(value) })
       log.push(records)
     }
-    const { faults, faultCount, seen, redelivered } = judge(log, this.#journal.entries)
-    const all = [...judgeLog(log, this.#produced, keyOf), ...faults]
-    if (all.length > 0) throw new Error(`${faultCount} faults among ${seen} seen\n${all.join("\n")}`)
-    return { seen, redelivered }
+    const verdict = judge(log, this.#journal.entries, this.client)
+    const faults = [...judgeLog(log, this.#produced, keyOf), ...verdict.faults]
+    if (faults.length > 0)
+      throw new Error(`${verdict.faultCount} faults among ${verdict.seen} seen\n${faults.join("\n")}`)
+    return verdict
   }
 }
