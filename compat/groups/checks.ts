@@ -6,9 +6,10 @@
 import type { Check } from "../check.js"
 import { javascriptClients } from "./javascript.js"
 import { java } from "./java.js"
+import { pythonClients } from "./python.js"
 import { type GroupClient, tellStory } from "./story.js"
 
-const clients: readonly GroupClient[] = [...javascriptClients, java]
+const clients: readonly GroupClient[] = [...javascriptClients, java, ...pythonClients]
 
 export const groupChecks: readonly Check[] = clients.flatMap((client) =>
   client.protocols.map((protocol) => ({
