@@ -5,11 +5,12 @@
  */
 import type { Check } from "../check.js"
 import { javascriptClients } from "./javascript.js"
+import { goClients } from "./go.js"
 import { java } from "./java.js"
 import { pythonClients } from "./python.js"
 import { type GroupClient, tellStory } from "./story.js"
 
-const clients: readonly GroupClient[] = [...javascriptClients, java, ...pythonClients]
+const clients: readonly GroupClient[] = [...javascriptClients, java, ...goClients, ...pythonClients]
 
 export const groupChecks: readonly Check[] = clients.flatMap((client) =>
   client.protocols.map((protocol) => ({

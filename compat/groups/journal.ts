@@ -70,9 +70,6 @@ export class Journal {
   readonly #positions = new Map<string, Map<number, number>>()
   readonly #committed = new Map<number, number>()
 
-  /** `tellsAssignment`: records of partitions that a member has not got count for nothing. */
-  constructor(private readonly tellsAssignment: boolean) {}
-
   add(entry: Entry): void {
     this.entries.push(entry)
     const owned = this.#of(this.#owned, entry.member, () => new Set<number>())
@@ -84,7 +81,8 @@ export class Journal {
         for (const partition of entry.partitions) owned.delete(partition)
         break
       case "seen":
-        if (this.tellsAssignment && !owned.has(entry.partition)) break
+        // What comes after a partition was lost is no progress.
+        if (!owned.has(entry.partition)) break
         this.#of(this.#positions, entry.member, () => new Map<number, number>()).set(entry.partition, entry.offset + 1)
         break
       case "committed":
@@ -104,10 +102,6 @@ export class Journal {
 
   owned(member: string): ReadonlySet<number> {
     return this.#owned.get(member) ?? new Set()
-  }
-
-  hasSeenAnything(member: string): boolean {
-    return (this.#positions.get(member)?.size ?? 0) > 0
   }
 
   committed(partition: number): number {

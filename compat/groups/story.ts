@@ -16,8 +16,6 @@ export interface GroupClient {
   readonly about: string
   /** What the story is told with: the second word, if any, names a way to assign within the protocol. */
   readonly protocols: readonly (GroupProtocol | "classic cooperative")[]
-  /** False: the client does not tell which partitions it has. */
-  readonly tellsAssignment?: boolean
   /** As `JudgeOptions` has it, seen on Apache Kafka too. */
   readonly deliversLate?: boolean
   /** Installs and builds. Errors: `Skip`. */
@@ -51,7 +49,7 @@ export async function tellStory(
 }
 
 class Story {
-  readonly #journal: Journal
+  readonly #journal = new Journal()
   readonly #cast = new Set<Member>()
   #produced = 0
   readonly #ends = new Array<number>(partitions).fill(0)
@@ -62,9 +60,7 @@ class Story {
     private readonly wire: WireClient,
     private readonly topic: string,
     private readonly launch: (role: "produce" | "consume") => Launch,
-  ) {
-    this.#journal = new Journal(client.tellsAssignment !== false)
-  }
+  ) {}
 
   async tell(): Promise<string> {
     this.#producer = this.#enter("producer", "produce")
@@ -73,7 +69,6 @@ class Story {
     await this.#settled([a, b, c])
     await this.#produce()
     await this.#seenByMembers()
-    await this.#spread([a, b, c])
     for (const member of [a, b, c]) await this.#commit(member)
 
     // What only a saw and did not commit has to be seen again by whoever follows it.
@@ -147,7 +142,6 @@ class Story {
 
   /** All partitions are owned, each by one of these, evenly. */
   async #settled(members: readonly Member[]): Promise<void> {
-    if (this.client.tellsAssignment === false) return
     await this.#until("settle", () => {
       const owned = members.map(({ name }) => this.#journal.owned(name))
       const sizes = owned.map(({ size }) => size)
@@ -155,17 +149,6 @@ class Story {
       const total = sizes.reduce((sum, size) => sum + size, 0)
       return distinct === partitions && total === partitions && Math.max(...sizes) - Math.min(...sizes) <= 1
     })
-  }
-
-  /** For clients that do not tell their assignment: it shows in what each sees. */
-  async #spread(members: readonly Member[]): Promise<void> {
-    if (this.client.tellsAssignment !== false) return
-    const deadlineMs = Date.now() + stepTimeoutMs
-    while (!members.every(({ name }) => this.#journal.hasSeenAnything(name))) {
-      if (Date.now() > deadlineMs) throw new Error(`only some saw anything: ${this.#situation()}`)
-      await this.#produce()
-      await this.#seenByMembers()
-    }
   }
 
   /** Members that are still there have seen, or somebody has committed, all there is. */
