@@ -8,9 +8,10 @@ import { javascriptClients } from "./javascript.js"
 import { goClients } from "./go.js"
 import { java } from "./java.js"
 import { pythonClients } from "./python.js"
+import { rust } from "./rust.js"
 import { type GroupClient, tellStory } from "./story.js"
 
-const clients: readonly GroupClient[] = [...javascriptClients, java, ...goClients, ...pythonClients]
+const clients: readonly GroupClient[] = [...javascriptClients, java, ...goClients, ...pythonClients, rust]
 
 export const groupChecks: readonly Check[] = clients.flatMap((client) =>
   client.protocols.map((protocol) => ({
