@@ -8,16 +8,25 @@ import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { WireClient } from "./client.js"
 import { freePort, onPath, type RunResult, run, runOk, Skip, start, tail, workDirectory } from "./work.js"
+import { RunningTool } from "./running-tool.js"
 
 export const kafkaVersion = "4.3.1"
 
 const artifacts = [
   `org.apache.kafka:kafka_2.13:${kafkaVersion}`,
   `org.apache.kafka:kafka-tools:${kafkaVersion}`,
+  `org.apache.kafka:kafka-streams-examples:${kafkaVersion}`,
+  `org.apache.kafka:connect-runtime:${kafkaVersion}`,
+  `org.apache.kafka:connect-file:${kafkaVersion}`,
+  `org.apache.kafka:connect-json:${kafkaVersion}`,
   "org.slf4j:slf4j-simple:1.7.36",
 ]
 
+/** Of each artifact that is asked for, the jar that shows that it is there. */
+const jarsOf = (list: readonly string[]) => list.map((artifact) => `${artifact.split(":").slice(1).join("-")}.jar`)
+
 const mainClasses = {
+  "connect-standalone": "org.apache.kafka.connect.cli.ConnectStandalone",
   "kafka-acls": "org.apache.kafka.tools.AclCommand",
   "kafka-broker-api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
   "kafka-cluster": "org.apache.kafka.tools.ClusterTool",
@@ -30,6 +39,7 @@ const mainClasses = {
   "kafka-e2e-latency": "org.apache.kafka.tools.EndToEndLatency",
   "kafka-features": "org.apache.kafka.tools.FeatureCommand",
   "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
+  "kafka-groups": "org.apache.kafka.tools.GroupsCommand",
   "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
   "kafka-log-dirs": "org.apache.kafka.tools.LogDirsCommand",
   "kafka-metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
@@ -37,7 +47,9 @@ const mainClasses = {
   "kafka-server-start": "kafka.Kafka",
   "kafka-storage": "kafka.tools.StorageTool",
   "kafka-topics": "org.apache.kafka.tools.TopicCommand",
+  "kafka-verifiable-consumer": "org.apache.kafka.tools.VerifiableConsumer",
   "kafka-verifiable-producer": "org.apache.kafka.tools.VerifiableProducer",
+  "streams-wordcount": "org.apache.kafka.streams.examples.wordcount.WordCountDemo",
 } as const
 
 export type KafkaTool = keyof typeof mainClasses
@@ -63,7 +75,7 @@ async function jars(): Promise<string> {
   if (!onPath("java")) throw new Skip("java is missing")
   const home = join(workDirectory, "kafka")
   const libs = join(home, "libs")
-  if (existsSync(join(libs, `kafka-tools-${kafkaVersion}.jar`))) return libs
+  if (jarsOf(artifacts).every((jar) => existsSync(join(libs, jar)))) return libs
   if (!onPath("mvn")) throw new Skip("mvn is missing")
   mkdirSync(home, { recursive: true })
   writeFileSync(join(home, "pom.xml"), pom())
@@ -95,6 +107,21 @@ export async function kafkaTool(
   options: { input?: string; timeoutMs?: number } = {},
 ): Promise<string> {
   return runOk("java", await javaArguments(tool, args), { timeoutMs: 60_000, ...options })
+}
+
+/** Starts a tool that goes on until it is told to stop. */
+export async function startKafkaTool(
+  tool: KafkaTool,
+  args: readonly string[],
+  options: { readonly log?: "warn" | "info"; readonly cwd?: string } = {},
+): Promise<RunningTool> {
+  const log = options.log === undefined ? [] : [`-Dorg.slf4j.simpleLogger.defaultLogLevel=${options.log}`]
+  const [command, cwd] = ["java", options.cwd]
+  const child = start(command, [...log, ...(await javaArguments(tool, args))], {
+    cwd,
+    stdio: ["ignore", "pipe", "pipe"],
+  })
+  return new RunningTool(tool, child)
 }
 
 /** As `kafkaTool`, whatever the exit code. */

@@ -10,8 +10,10 @@ import { inspect } from "node:util"
 import type { Check, CheckContext } from "./check.js"
 import { BrokerProcess } from "./broker-process.js"
 import { parseAddress } from "./client.js"
+import { connectStandalone } from "./clients/connect.js"
 import { dataDirectoryChecks } from "./clients/data-directory.js"
 import { franzGo } from "./clients/franz-go.js"
+import { groupToolChecks } from "./clients/group-tools.js"
 import { kafkaPython } from "./clients/kafka-python.js"
 import { kafkaToolChecks } from "./clients/kafka-tools.js"
 import { kafkajs } from "./clients/kafkajs.js"
@@ -19,6 +21,7 @@ import { kcat } from "./clients/kcat.js"
 import { nodeRdkafka } from "./clients/node-rdkafka.js"
 import { platformaticKafka } from "./clients/platformatic-kafka.js"
 import { readmeChecks } from "./clients/readme.js"
+import { streamsWordCount } from "./clients/streams.js"
 import { wire } from "./clients/wire.js"
 import { groupChecks } from "./groups/checks.js"
 import { KafkaProcess } from "./kafka.js"
@@ -40,6 +43,9 @@ const checks: readonly Check[] = [
   ...kafkaToolChecks,
   ...dataDirectoryChecks,
   ...groupChecks,
+  ...groupToolChecks,
+  connectStandalone,
+  streamsWordCount,
 ]
 
 /** Longer runs with their own options. */
