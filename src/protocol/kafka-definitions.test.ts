@@ -5,8 +5,9 @@ import { test } from "node:test"
 import { emptyDefault, type Field, type Fields } from "./field.js"
 import { RecordMessage } from "./message.js"
 import { apis } from "./messages/index.js"
+import { groupRecords } from "./messages/group-records.js"
 import { metadataRecords } from "./messages/metadata-records.js"
-import { allMessages } from "./testdata/all-messages.js"
+import { kafkaMessages } from "./testdata/all-messages.js"
 import { parseVersions, type VersionRange } from "./versions.js"
 
 // Compares what is declared here with Apache Kafka's own definitions (testdata/kafka-messages), field by field.
@@ -39,7 +40,7 @@ interface KafkaMessage {
 
 const root = join(process.cwd(), "src/protocol/testdata/kafka-messages")
 const definitions = new Map<string, KafkaMessage>()
-for (const folder of ["clients", "metadata", "storage"]) {
+for (const folder of ["clients", "group", "metadata", "storage"]) {
   for (const file of readdirSync(join(root, folder))) {
     const definition = JSON.parse(readFileSync(join(root, folder, file), "utf8")) as KafkaMessage
     definitions.set(definition.name, definition)
@@ -143,7 +144,7 @@ function expectedDefault(field: KafkaField, type: string): unknown {
   }
 }
 
-for (const message of allMessages) {
+for (const message of kafkaMessages) {
   test(`${message.name} is declared as Kafka defines it`, () => {
     const definition = definitions.get(message.name)
     assert.ok(definition, `Kafka has no message ${message.name}`)
@@ -183,7 +184,15 @@ test("what a broker accepts and advertises", () => {
       "1 Fetch 4-18",
       "2 ListOffsets 1-11",
       "3 Metadata 0-13",
+      "8 OffsetCommit 2-10",
+      "9 OffsetFetch 1-10",
       "10 FindCoordinator 0-6",
+      "11 JoinGroup 0-9",
+      "12 Heartbeat 0-4",
+      "13 LeaveGroup 0-5",
+      "14 SyncGroup 0-5",
+      "15 DescribeGroups 0-6",
+      "16 ListGroups 0-5",
       "18 ApiVersions 0-4",
       "19 CreateTopics 2-7",
       "20 DeleteTopics 1-6",
@@ -195,11 +204,15 @@ test("what a broker accepts and advertises", () => {
       "34 AlterReplicaLogDirs 1-2",
       "35 DescribeLogDirs 1-5",
       "37 CreatePartitions 0-3",
+      "42 DeleteGroups 0-2",
       "43 ElectLeaders 0-2",
       "44 IncrementalAlterConfigs 0-1",
+      "47 OffsetDelete 0",
       "55 DescribeQuorum 0-2",
       "60 DescribeCluster 0-2",
       "61 DescribeProducers 0",
+      "68 ConsumerGroupHeartbeat 0-1",
+      "69 ConsumerGroupDescribe 0-1",
       "74 ListConfigResources 0-1",
       "75 DescribeTopicPartitions 0",
     ].map((line) => line.replace(/ (\d+)$/, " $1-$1")),
@@ -211,4 +224,12 @@ test("every metadata record that Kafka defines is declared", () => {
     (file) => (JSON.parse(readFileSync(join(root, "metadata", file), "utf8")) as KafkaMessage).name,
   )
   assert.deepEqual(metadataRecords.map(({ name }) => name as string).sort(), kafka.sort())
+})
+
+test("every group record that Kafka defines is declared, but those of share and streams groups", () => {
+  const kafka = readdirSync(join(root, "group"))
+    .map((file) => (JSON.parse(readFileSync(join(root, "group", file), "utf8")) as KafkaMessage).name)
+    .filter((name) => !name.startsWith("ShareGroup") && !name.startsWith("StreamsGroup"))
+  const declared = groupRecords.flatMap(({ key, value }): string[] => [key.name, value.name])
+  assert.deepEqual(declared.sort(), kafka.sort())
 })

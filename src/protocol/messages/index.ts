@@ -7,26 +7,39 @@ import type { Api } from "../message.js"
 import { alterConfigs } from "./alter-configs.js"
 import { alterReplicaLogDirs } from "./alter-replica-log-dirs.js"
 import { apiVersions } from "./api-versions.js"
+import { consumerGroupDescribe } from "./consumer-group-describe.js"
+import { consumerGroupHeartbeat } from "./consumer-group-heartbeat.js"
 import { createPartitions } from "./create-partitions.js"
 import { createTopics } from "./create-topics.js"
+import { deleteGroups } from "./delete-groups.js"
 import { deleteRecords } from "./delete-records.js"
 import { deleteTopics } from "./delete-topics.js"
 import { describeCluster } from "./describe-cluster.js"
 import { describeConfigs } from "./describe-configs.js"
+import { describeGroups } from "./describe-groups.js"
 import { describeLogDirs } from "./describe-log-dirs.js"
 import { describeProducers } from "./describe-producers.js"
 import { describeQuorum } from "./describe-quorum.js"
 import { describeTopicPartitions } from "./describe-topic-partitions.js"
 import { electLeaders } from "./elect-leaders.js"
+import { explainGroup } from "./explain-group.js"
 import { fetch } from "./fetch.js"
 import { findCoordinator } from "./find-coordinator.js"
+import { heartbeat } from "./heartbeat.js"
 import { incrementalAlterConfigs } from "./incremental-alter-configs.js"
 import { initProducerId } from "./init-producer-id.js"
+import { joinGroup } from "./join-group.js"
+import { leaveGroup } from "./leave-group.js"
 import { listConfigResources } from "./list-config-resources.js"
+import { listGroups } from "./list-groups.js"
 import { listOffsets } from "./list-offsets.js"
 import { metadata } from "./metadata.js"
+import { offsetCommit } from "./offset-commit.js"
+import { offsetDelete } from "./offset-delete.js"
+import { offsetFetch } from "./offset-fetch.js"
 import { offsetForLeaderEpoch } from "./offset-for-leader-epoch.js"
 import { produce } from "./produce.js"
+import { syncGroup } from "./sync-group.js"
 
 const declared: readonly Api[] = [
   produce,
@@ -52,11 +65,26 @@ const declared: readonly Api[] = [
   describeProducers,
   listConfigResources,
   describeTopicPartitions,
+  joinGroup,
+  syncGroup,
+  heartbeat,
+  leaveGroup,
+  offsetCommit,
+  offsetFetch,
+  describeGroups,
+  listGroups,
+  deleteGroups,
+  offsetDelete,
+  consumerGroupHeartbeat,
+  consumerGroupDescribe,
 ]
 
 /** Ascending by key. */
 export const apis: readonly Api[] = [...declared].sort((a, b) => a.key - b.key)
 
-const byKey = new Map(apis.map((api) => [api.key, api]))
+/** Ottla's own, which Kafka's clients are not told of. */
+export const ottlaApis: readonly Api[] = [explainGroup]
+
+const byKey = new Map([...apis, ...ottlaApis].map((api) => [api.key, api]))
 
 export const apiByKey = (key: number): Api | undefined => byKey.get(key)
