@@ -7,11 +7,12 @@
 export const layers: readonly (readonly string[])[] = [
   ["cli", "sim"],
   ["broker"],
+  ["coordinator"],
   ["replication", "controller"],
   ["metadata"],
   ["rsm", "raft"],
   ["storage"],
-  ["net"],
+  ["net", "assignment"],
   ["config", "observe"],
   ["protocol"],
   ["env"],

@@ -116,6 +116,13 @@ export class Partition implements LogListener {
     return this.#appendsHeld?.resumed
   }
 
+  /** Whether `appendAsLeader` would take a batch that asks for no more replicas than there are in sync. */
+  get takesAppends(): boolean {
+    return (
+      this.isLeader && this.#stoppedFor === undefined && this.#appendsHeld === undefined && this.#log.takesAppends
+    )
+  }
+
   get leaderEpoch(): LeaderEpoch {
     return this.#state.leaderEpoch
   }

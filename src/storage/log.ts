@@ -157,6 +157,12 @@ export class Log {
     return this.#common.offlineReason
   }
 
+  /** Whether `append` would take a batch now, as far as this log is concerned. */
+  get takesAppends(): boolean {
+    const { offlineReason, closing, appendsHeld, home } = this.#common
+    return offlineReason === undefined && !closing && appendsHeld === 0 && !home.full
+  }
+
   get segmentCount(): number {
     return this.#common.segments.length
   }

@@ -24,7 +24,7 @@ export const consumerGroupDescribe = api({
     includeAuthorizedOperations: bool(),
   },
   response: {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32({ default: 0 }),
     groups: array({
       errorCode: int16(),
       errorMessage: string({ nullableVersions: "0+", default: null }),

@@ -32,7 +32,7 @@ export const consumerGroupHeartbeat = api({
     topicPartitions: array(topicPartitions, { nullableVersions: "0+", default: null }),
   },
   response: {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32({ default: 0 }),
     errorCode: int16(),
     errorMessage: string({ nullableVersions: "0+", default: null }),
     memberId: string({ nullableVersions: "0+", default: null }),

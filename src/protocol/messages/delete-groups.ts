@@ -13,7 +13,7 @@ export const deleteGroups = api({
     groupsNames: array(string()),
   },
   response: {
-    throttleTimeMs: int32(),
+    throttleTimeMs: int32({ default: 0 }),
     results: array({
       groupId: string({ mapKey: true }),
       errorCode: int16(),

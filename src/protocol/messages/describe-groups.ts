@@ -17,7 +17,7 @@ export const describeGroups = api({
     includeAuthorizedOperations: bool({ versions: "3+" }),
   },
   response: {
-    throttleTimeMs: int32({ versions: "1+", ignorable: true }),
+    throttleTimeMs: int32({ versions: "1+", default: 0, ignorable: true }),
     groups: array({
       errorCode: int16(),
       errorMessage: string({ versions: "6+", nullableVersions: "6+", default: null }),

@@ -18,7 +18,7 @@ export const heartbeat = api({
     groupInstanceId: string({ versions: "3+", nullableVersions: "3+", default: null }),
   },
   response: {
-    throttleTimeMs: int32({ versions: "1+", ignorable: true }),
+    throttleTimeMs: int32({ versions: "1+", default: 0, ignorable: true }),
     errorCode: int16(),
   },
 })

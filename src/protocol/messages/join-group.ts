@@ -29,7 +29,7 @@ export const joinGroup = api({
     reason: string({ versions: "8+", nullableVersions: "8+", default: null, ignorable: true }),
   },
   response: {
-    throttleTimeMs: int32({ versions: "2+", ignorable: true }),
+    throttleTimeMs: int32({ versions: "2+", default: 0, ignorable: true }),
     errorCode: int16(),
     generationId: int32({ default: -1 }),
     protocolType: string({ versions: "7+", nullableVersions: "7+", default: null, ignorable: true }),

@@ -24,7 +24,7 @@ export const leaveGroup = api({
     ),
   },
   response: {
-    throttleTimeMs: int32({ versions: "1+", ignorable: true }),
+    throttleTimeMs: int32({ versions: "1+", default: 0, ignorable: true }),
     errorCode: int16(),
     members: array(
       {

@@ -17,7 +17,7 @@ export const listGroups = api({
     typesFilter: array(string(), { versions: "5+" }),
   },
   response: {
-    throttleTimeMs: int32({ versions: "1+", ignorable: true }),
+    throttleTimeMs: int32({ versions: "1+", default: 0, ignorable: true }),
     errorCode: int16(),
     groups: array({
       groupId: string(),

@@ -32,7 +32,7 @@ export const offsetCommit = api({
     }),
   },
   response: {
-    throttleTimeMs: int32({ versions: "3+", ignorable: true }),
+    throttleTimeMs: int32({ versions: "3+", default: 0, ignorable: true }),
     topics: array({
       name: string({ versions: "0-9", ignorable: true }),
       topicId: uuid({ versions: "10+", ignorable: true }),

@@ -20,7 +20,7 @@ export const offsetDelete = api({
   },
   response: {
     errorCode: int16(),
-    throttleTimeMs: int32({ ignorable: true }),
+    throttleTimeMs: int32({ default: 0, ignorable: true }),
     topics: array({
       name: string({ mapKey: true }),
       partitions: array({

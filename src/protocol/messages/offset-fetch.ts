@@ -44,7 +44,7 @@ export const offsetFetch = api({
     requireStable: bool({ versions: "7+", default: false }),
   },
   response: {
-    throttleTimeMs: int32({ versions: "3+", ignorable: true }),
+    throttleTimeMs: int32({ versions: "3+", default: 0, ignorable: true }),
     topics: array(
       {
         name: string(),

@@ -25,7 +25,7 @@ export const syncGroup = api({
     }),
   },
   response: {
-    throttleTimeMs: int32({ versions: "1+", ignorable: true }),
+    throttleTimeMs: int32({ versions: "1+", default: 0, ignorable: true }),
     errorCode: int16(),
     protocolType: string({ versions: "5+", nullableVersions: "5+", default: null, ignorable: true }),
     protocolName: string({ versions: "5+", nullableVersions: "5+", default: null, ignorable: true }),

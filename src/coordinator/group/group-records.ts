@@ -1,0 +1,100 @@
+/**
+ * The envelope of records of `__consumer_offsets`: a key begins with its type, a value with its version, both int16.
+ *
+ * Owns the way from a typed record to the key and value of a log record and back, and in which version a value is written; the fields are
+ * declared in `protocol/messages/group-records.ts`. The invariant: what is written is what Apache Kafka 4.3 writes, so either reads the other's.
+ */
+import { Reader } from "../../base/reader.js"
+import { Writer } from "../../base/writer.js"
+import type { FileRegion } from "../../env/env.js"
+import type { Fields, InputOf, ValueOf } from "../../protocol/field.js"
+import type { RecordMessage } from "../../protocol/message.js"
+import { groupRecords, legacyOffsetCommitKey, legacyOffsetCommitValue } from "../../protocol/messages/group-records.js"
+import { includesVersion, type VersionRange } from "../../protocol/versions.js"
+
+type Declared = Exclude<(typeof groupRecords)[number], { readonly key: RecordMessage<"LegacyOffsetCommitKey", Fields> }>
+type Decoded<P> = P extends {
+  readonly key: RecordMessage<`${infer Name}Key`, infer Key>
+  readonly value: RecordMessage<string, infer Value>
+}
+  ? { readonly type: Name; readonly key: ValueOf<Key>; readonly value: ValueOf<Value> | null }
+  : never
+type Encodable<P> = P extends {
+  readonly key: RecordMessage<`${infer Name}Key`, infer Key>
+  readonly value: RecordMessage<string, infer Value>
+}
+  ? { readonly type: Name; readonly key: InputOf<Key>; readonly value: InputOf<Value> | null }
+  : never
+
+/** A record with its type: `switch (record.type)` gives key and value their fields. The value null is a tombstone. */
+export type GroupRecord = Decoded<Declared>
+/** As `GroupRecord`, with fields left out that have a default. */
+export type GroupRecordInput = Encodable<Declared>
+export type GroupRecordType = GroupRecord["type"]
+export type GroupRecordOf<Type extends GroupRecordType> = Extract<GroupRecord, { readonly type: Type }>
+
+interface Kind {
+  readonly type: GroupRecordType
+  readonly key: RecordMessage
+  readonly value: RecordMessage
+  /** The versions in which values are read. */
+  readonly versions: VersionRange
+  /** The version in which values are written. */
+  readonly written: number
+}
+
+const keyVersion = 0
+
+/** Versions other than 0 in which Kafka 4.3 writes values, where newer ones exist as well. */
+const writtenVersions: { readonly [Type in GroupRecordType]?: number } = { OffsetCommit: 4, GroupMetadata: 3 }
+/** The only version of an offset that can say when it expires. */
+const expiringOffsetVersion = 1
+
+const kinds: readonly Kind[] = groupRecords
+  .filter(({ key }) => key !== legacyOffsetCommitKey)
+  .map(({ key, value }) => {
+    const type = key.name.slice(0, -"Key".length) as GroupRecordType
+    return { type, key, value, versions: value.versions, written: writtenVersions[type] ?? 0 }
+  })
+const byType = new Map<GroupRecordType, Kind>(kinds.map((kind) => [kind.type, kind]))
+const byKey: (Kind | undefined)[] = []
+for (const kind of kinds) byKey[kind.key.key] = kind
+// Key and value of the legacy type have the fields of the first version of its successor, in the same order.
+byKey[legacyOffsetCommitKey.key] = { ...byType.get("OffsetCommit")!, versions: legacyOffsetCommitValue.versions }
+
+/** Errors: EncodeError if the version that is written cannot carry the value. */
+export function encodeGroupRecord(record: GroupRecordInput): { key: Buffer; value: Buffer | null } {
+  const kind = byType.get(record.type)!
+  const key = new Writer<FileRegion>(64)
+  key.int16(kind.key.key)
+  kind.key.encode(key, record.key, keyVersion)
+  return { key: key.finishBuffer(), value: record.value === null ? null : encodeValue(kind, record) }
+}
+
+function encodeValue(kind: Kind, record: GroupRecordInput): Buffer {
+  const version =
+    record.type === "OffsetCommit" && (record.value!.expireTimestamp ?? -1) !== -1
+      ? expiringOffsetVersion
+      : kind.written
+  const writer = new Writer<FileRegion>(64)
+  writer.int16(version)
+  kind.value.encode(writer, record.value!, version)
+  return writer.finishBuffer()
+}
+
+/**
+ * Reads a record of `__consumer_offsets`. Bytes are views of `value`, not copies. Undefined: a type or a version that is not declared, such as a
+ * later release writes. Offsets under the legacy key come as "OffsetCommit".
+ * Errors: MalformedError for what cannot be read. What follows the last field is ignored, as in Kafka.
+ */
+export function decodeGroupRecord(key: Buffer, value: Buffer | null): GroupRecord | undefined {
+  const keyReader = new Reader(key)
+  const kind = byKey[keyReader.int16()]
+  if (kind === undefined) return undefined
+  const fields = kind.key.read(keyReader, keyVersion)
+  if (value === null) return { type: kind.type, key: fields, value: null } as GroupRecord
+  const valueReader = new Reader(value)
+  const version = valueReader.int16()
+  if (!includesVersion(kind.versions, version)) return undefined
+  return { type: kind.type, key: fields, value: kind.value.read(valueReader, version) } as GroupRecord
+}

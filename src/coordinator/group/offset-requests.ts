@@ -1,0 +1,233 @@
+/**
+ * What may be done with committed offsets: commit, fetch, delete, expire.
+ *
+ * Owns the rules for offsets; who is a valid member is the group protocol's to say. Invariant: an offset is answered as committed only when its record is.
+ * Source: Kafka's OffsetMetadataManager; KIP-98 (metadata), KIP-211 (expiry), KIP-447 (requireStable: nothing is unstable as long as there are no transactions), KIP-496 (delete).
+ */
+import { zeroUuid } from "../../base/ids.js"
+import { Errors, type ErrorCode } from "../../protocol/errors.js"
+import type { RequestOf, ResponseInputOf } from "../../protocol/message.js"
+import type { offsetCommit } from "../../protocol/messages/offset-commit.js"
+import type { offsetDelete } from "../../protocol/messages/offset-delete.js"
+import type { offsetFetch } from "../../protocol/messages/offset-fetch.js"
+import type { GroupBase, GroupProtocol, GroupRecord, Now, Outcome, Respond, ShardContext } from "./contract.js"
+import { type CommittedOffset, type OffsetStore, offsetTombstone, offsetTombstones } from "./offset-store.js"
+
+export type CommitRequest = RequestOf<typeof offsetCommit>
+export type CommitResponse = ResponseInputOf<typeof offsetCommit>
+export type FetchGroupRequest = RequestOf<typeof offsetFetch>["groups"][number]
+export type FetchGroupResponse = NonNullable<ResponseInputOf<typeof offsetFetch>["groups"]>[number]
+export type DeleteRequest = RequestOf<typeof offsetDelete>
+export type DeleteResponse = ResponseInputOf<typeof offsetDelete>
+
+/** A group with the rules of its protocol. */
+export interface GroupWithRules {
+  readonly group: GroupBase
+  readonly rules: GroupProtocol<GroupBase>
+}
+
+const answerAll = (request: CommitRequest, errorCode: ErrorCode): CommitResponse => ({
+  topics: request.topics.map(({ name, topicId, partitions }) => ({
+    name,
+    topicId,
+    partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })),
+  })),
+})
+
+/** What a commit gets for an append that did not happen. Source: Kafka's OffsetMetadataManager, through GroupCoordinatorService. */
+function commitError(error: ErrorCode): ErrorCode {
+  return error === Errors.RECORD_LIST_TOO_LARGE || error === Errors.MESSAGE_TOO_LARGE
+    ? Errors.INVALID_COMMIT_OFFSET_SIZE
+    : error
+}
+
+export class OffsetRequests {
+  constructor(
+    private readonly context: ShardContext,
+    private readonly offsets: OffsetStore,
+    private readonly find: (groupId: string) => GroupWithRules | undefined,
+  ) {}
+
+  commit(request: CommitRequest, version: number, respond: Respond<CommitResponse>, now: Now): Outcome {
+    const refused = this.#checkCommit(request, version, now)
+    if (refused !== Errors.NONE) {
+      respond(answerAll(request, refused))
+      return { records: [] }
+    }
+    const { offsetMetadataMaxBytes } = this.context.settings
+    const records: GroupRecord[] = []
+    const topics = request.topics.map(({ name, topicId, partitions }) => ({
+      name,
+      topicId,
+      partitions: partitions.map((partition) => {
+        const { partitionIndex, committedMetadata } = partition
+        if (committedMetadata !== null && committedMetadata.length > offsetMetadataMaxBytes)
+          return { partitionIndex, errorCode: Errors.OFFSET_METADATA_TOO_LARGE as ErrorCode }
+        records.push({
+          type: "OffsetCommit",
+          key: { group: request.groupId, topic: name, partition: partitionIndex },
+          value: {
+            offset: partition.committedOffset,
+            leaderEpoch: partition.committedLeaderEpoch,
+            metadata: committedMetadata ?? "",
+            commitTimestamp: now.wallMs,
+            expireTimestamp: request.retentionTimeMs < 0 ? -1 : now.wallMs + request.retentionTimeMs,
+            topicId,
+          },
+        })
+        return { partitionIndex, errorCode: Errors.NONE as ErrorCode }
+      }),
+    }))
+    if (records.length === 0) {
+      respond({ topics })
+      return { records }
+    }
+    return {
+      records,
+      onWritten: (error) => respond(error === Errors.NONE ? { topics } : answerAll(request, commitError(error))),
+    }
+  }
+
+  #checkCommit(request: CommitRequest, version: number, now: Now): ErrorCode {
+    const { groupId, generationIdOrMemberEpoch } = request
+    const found = this.find(groupId)
+    if (found === undefined) {
+      // A consumer that manages its partitions itself, or an administrator: the group comes into being with the offset.
+      if (generationIdOrMemberEpoch < 0) return Errors.NONE
+      return version >= 9 ? Errors.GROUP_ID_NOT_FOUND : Errors.ILLEGAL_GENERATION
+    }
+    return found.rules.checkCommit(found.group, { ...request, version }, now)
+  }
+
+  /** One group of an OffsetFetch; `topics` null asks for all. */
+  fetch(request: FetchGroupRequest, respond: Respond<FetchGroupResponse>): Outcome {
+    const { groupId, memberId, memberEpoch, topics } = request
+    const found = this.find(groupId)
+    const errorCode = found === undefined ? Errors.NONE : found.rules.checkFetch(found.group, memberId, memberEpoch)
+    if (errorCode !== Errors.NONE) {
+      respond({ groupId, topics: [], errorCode })
+      return { records: [] }
+    }
+    const response: FetchGroupResponse = {
+      groupId,
+      topics: topics === null ? this.#all(groupId) : topics.map((topic) => this.#some(groupId, topic)),
+      errorCode: Errors.NONE,
+    }
+    // What was read may have been committed by a record that is on its way: it is told once that is safe.
+    return {
+      records: [],
+      onWritten: (error) => respond(error === Errors.NONE ? response : { groupId, topics: [], errorCode: error }),
+    }
+  }
+
+  #all(groupId: string): FetchGroupResponse["topics"] {
+    return [...this.offsets.of(groupId)].map(([name, partitions]) => ({
+      name,
+      topicId: this.context.image().topics.get(name)?.topicId ?? zeroUuid,
+      partitions: [...partitions].map(([partitionIndex, offset]) => answered(partitionIndex, offset)),
+    }))
+  }
+
+  #some(
+    groupId: string,
+    { name, topicId, partitionIndexes }: NonNullable<FetchGroupRequest["topics"]>[number],
+  ): FetchGroupResponse["topics"][number] {
+    return {
+      name,
+      topicId,
+      partitions: partitionIndexes.map((partitionIndex) => {
+        const offset = this.offsets.get(groupId, name, partitionIndex)
+        // Committed for another topic that had this name.
+        const isForeign =
+          offset !== undefined && topicId !== zeroUuid && offset.topicId !== zeroUuid && offset.topicId !== topicId
+        return answered(partitionIndex, isForeign ? undefined : offset)
+      }),
+    }
+  }
+
+  delete(request: DeleteRequest, respond: Respond<DeleteResponse>, now: Now): Outcome {
+    const { groupId, topics } = request
+    const refuse = (errorCode: ErrorCode): Outcome => {
+      respond({ errorCode, topics: [] })
+      return { records: [] }
+    }
+    const found = this.find(groupId)
+    if (found === undefined) return refuse(Errors.GROUP_ID_NOT_FOUND)
+    const { group, rules } = found
+    const state = rules.checkDelete(group)
+    // A group of consumers may lose offsets of what it does not read; of others nobody knows what they read.
+    if (state !== Errors.NONE && (state !== Errors.NON_EMPTY_GROUP || rules.listed(group).protocolType !== "consumer"))
+      return refuse(state)
+    const records: GroupRecord[] = []
+    const answers = topics.map(({ name, partitions }) => {
+      const errorCode = rules.isSubscribedTo(group, name) ? Errors.GROUP_SUBSCRIBED_TO_TOPIC : Errors.NONE
+      return {
+        name,
+        partitions: partitions.map(({ partitionIndex }) => {
+          if (errorCode === Errors.NONE && this.offsets.get(groupId, name, partitionIndex) !== undefined)
+            records.push(offsetTombstone(groupId, name, partitionIndex))
+          return { partitionIndex, errorCode: errorCode as ErrorCode }
+        }),
+      }
+    })
+    if (records.length > 0)
+      this.context.note(groupId, { type: "offsets-deleted", partitions: records.length, reason: "by request" }, now)
+    return {
+      records,
+      mayBeSplit: true,
+      onWritten: (errorCode) => respond({ errorCode, topics: errorCode === Errors.NONE ? answers : [] }),
+    }
+  }
+
+  /** The records that remove a group and its offsets, or why it may not be removed. */
+  deleteGroup(groupId: string): ErrorCode | readonly GroupRecord[] {
+    const found = this.find(groupId)
+    if (found === undefined) return Errors.GROUP_ID_NOT_FOUND
+    const refused = found.rules.checkDelete(found.group)
+    if (refused !== Errors.NONE) return refused
+    return [...offsetTombstones(groupId, this.offsets.of(groupId)), ...found.rules.tombstones(found.group)]
+  }
+
+  /** The records that remove what of a group has expired, and the group itself when nothing of it is left. */
+  expire(groupId: string, now: Now): readonly GroupRecord[] {
+    const found = this.find(groupId)
+    if (found === undefined) return []
+    const { group, rules } = found
+    const expiration = rules.offsetExpiration(group)
+    const records: GroupRecord[] = []
+    let kept = 0
+    for (const [topic, partitions] of this.offsets.of(groupId)) {
+      const isInUse = expiration === undefined || expiration.isSubscribedTo(topic)
+      for (const [partition, offset] of partitions) {
+        if (isInUse || !this.#hasExpired(offset, expiration.baseTimestampMs(offset.commitTimestamp), now)) kept++
+        else records.push(offsetTombstone(groupId, topic, partition))
+      }
+    }
+    if (records.length > 0)
+      this.context.note(
+        groupId,
+        { type: "offsets-expired", partitions: records.length, reason: "nothing was committed for offsets.retention" },
+        now,
+      )
+    if (kept === 0 && rules.isRemovable(group)) records.push(...rules.tombstones(group))
+    return records
+  }
+
+  #hasExpired({ expireTimestamp }: CommittedOffset, baseTimestampMs: number, { wallMs }: Now): boolean {
+    // A commit of an old client may say itself when it expires.
+    return expireTimestamp >= 0
+      ? wallMs >= expireTimestamp
+      : wallMs - baseTimestampMs >= this.context.settings.offsetsRetentionMs
+  }
+}
+
+const answered = (
+  partitionIndex: number,
+  offset: CommittedOffset | undefined,
+): FetchGroupResponse["topics"][number]["partitions"][number] => ({
+  partitionIndex,
+  committedOffset: offset?.offset ?? -1,
+  committedLeaderEpoch: offset?.leaderEpoch ?? -1,
+  metadata: offset?.metadata ?? "",
+  errorCode: Errors.NONE,
+})
