@@ -9,6 +9,8 @@ import type { BrokerId, Uuid } from "../base/ids.js"
 import { MalformedError } from "../base/reader.js"
 import type { ListenerEndpoint } from "../config/listeners.js"
 import type { ServerConfig } from "../config/server-config.js"
+import { consumerOffsetsTopic, GroupCoordinator } from "../coordinator/group/group-coordinator.js"
+import { groupRules } from "../coordinator/group/rules.js"
 import { DiskError, type Env, NetworkError } from "../env/env.js"
 import { emptyImage, type Endpoint, type MetadataImage, resourceTypes } from "../metadata/image.js"
 import { decodeRecord, encodeRecord, type MetadataRecord } from "../metadata/records.js"
@@ -27,6 +29,7 @@ import { apiHandlers } from "./api/index.js"
 import { ConfigView, configProblem } from "./config-view.js"
 import { bootstrapFeatures, supportedFeatures } from "./features.js"
 import { FetchSessions } from "./fetch-sessions.js"
+import { groupSettings } from "./group-settings.js"
 import { clusterMetadataTopic } from "./internal-topics.js"
 import { MetadataController } from "./metadata-controller.js"
 import { ProducerIds } from "./producer-ids.js"
@@ -114,6 +117,16 @@ export class Broker {
       configRules: this.#configs.rules,
       applied: () => this.#replicas.applied(),
     })
+    this.#groups = new GroupCoordinator({
+      env,
+      replicas: this.#replicas,
+      settings: groupSettings(config, this.#configs, () => this.#image),
+      rules: groupRules,
+      expiryCheckIntervalMs: config.long("offsets.retention.check.interval.ms"),
+      image: () => this.#image,
+      batchBytesMax: () => this.#configs.logConfig(consumerOffsetsTopic).maxMessageBytes,
+      onBroken: (error) => this.#fatal(error instanceof Error ? (error.stack ?? error.message) : String(error)),
+    })
     const handlers = apiHandlers()
     const services: Services = {
       env,
@@ -128,6 +141,7 @@ export class Broker {
       controller: this.#controller,
       replicas: this.#replicas,
       configs: this.#configs,
+      groups: this.#groups,
       fetchSessions: new FetchSessions(config.int("max.incremental.fetch.session.cache.slots"), (below) =>
         env.random.int(below),
       ),
@@ -161,6 +175,7 @@ export class Broker {
   readonly #replicas: ReplicaManager
   readonly #machine: StateMachine<MetadataImage, MetadataRecord>
   readonly #controller: MetadataController
+  readonly #groups: GroupCoordinator
   readonly #server: Server
   readonly #listenerNames = new Map<number, string>()
   /** Topics that the log on the medium says are gone; a crash may have come before their files went. */
@@ -338,6 +353,8 @@ export class Broker {
   #onCommitted(image: MetadataImage): void {
     this.#image = image
     this.#replicas.apply(image)
+    // Groups of a partition are coordinated where its log is.
+    void this.#replicas.applied().then(() => this.#groups.onMetadata(image))
     if (this.metadataLog.bytesSinceSnapshot > this.config.long("metadata.log.max.record.bytes.between.snapshots"))
       this.#snapshot(image)
   }
@@ -372,6 +389,7 @@ export class Broker {
 
   async #stop(): Promise<void> {
     await this.#server.stopAccepting()
+    this.#groups.stop()
     await this.#controller.fence()
     await this.#replicas.stop()
     await this.#server.close()

@@ -4,6 +4,7 @@
  * Owns the list of parts of a running broker and nothing of their behaviour. A handler gets this, a request and its context, and returns a response.
  */
 import type { BrokerId } from "../base/ids.js"
+import type { GroupCoordinator } from "../coordinator/group/group-coordinator.js"
 import type { Env } from "../env/env.js"
 import type { Endpoint, MetadataImage } from "../metadata/image.js"
 import type { InboundFrame, ServerConnection } from "../net/server-connection.js"
@@ -22,6 +23,7 @@ export interface Services {
   readonly controller: MetadataController
   readonly replicas: ReplicaManager
   readonly configs: ConfigView
+  readonly groups: GroupCoordinator
   readonly fetchSessions: FetchSessions
   readonly producerIds: ProducerIds
   /** The committed metadata. */

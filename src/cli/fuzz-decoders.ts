@@ -13,7 +13,7 @@ import { type ValidBatch, validateBatches } from "../protocol/batch-validator.js
 import { compress, DecompressError, decompress } from "../protocol/compression/compression.js"
 import { type NextInt, randomMessage } from "../protocol/generate.js"
 import type { Message } from "../protocol/message.js"
-import { apis } from "../protocol/messages/index.js"
+import { apis as kafkaApis, ottlaApis } from "../protocol/messages/index.js"
 import { decodeMetadataRecord } from "../protocol/metadata-record.js"
 import { mutate } from "../protocol/mutate.js"
 import { batchesIn, buildBatch, type RecordInput, recordsOf, sealBatch } from "../protocol/record-batch.js"
@@ -35,6 +35,8 @@ import {
 import { OffsetIndex } from "../storage/offset-index.js"
 import { ProducerState } from "../storage/producer-state.js"
 import { TimeIndex } from "../storage/time-index.js"
+
+const apis = [...kafkaApis, ...ottlaApis]
 
 export interface FuzzTarget {
   readonly name: string

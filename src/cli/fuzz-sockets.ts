@@ -12,12 +12,14 @@ import { compress } from "../protocol/compression/compression.js"
 import { type NextInt, randomMessage } from "../protocol/generate.js"
 import { apiVersions } from "../protocol/messages/api-versions.js"
 import { fetch } from "../protocol/messages/fetch.js"
-import { apis } from "../protocol/messages/index.js"
+import { apis as kafkaApis, ottlaApis } from "../protocol/messages/index.js"
 import { metadata } from "../protocol/messages/metadata.js"
 import { produce } from "../protocol/messages/produce.js"
 import { mutate } from "../protocol/mutate.js"
 import { buildBatch, sealBatch } from "../protocol/record-batch.js"
 import { decodeResponseHeader, encodeRequest } from "../protocol/request-header.js"
+
+const apis = [...kafkaApis, ...ottlaApis]
 
 export interface Address {
   readonly host: string

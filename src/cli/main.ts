@@ -51,12 +51,50 @@ const serverStart = buildCommand({
   },
 })
 
+interface ExplainFlags {
+  readonly bootstrapServer: string
+  readonly output: "table" | "json"
+}
+
+const groupExplain = buildCommand({
+  docs: {
+    brief: "Tell what happened to a consumer group, and why",
+    fullDescription:
+      "Prints the members of a group and who of them is late, how far the group is behind in each partition, and the last joins, departures and rebalances with their reasons. Example: ottla group explain billing --bootstrap-server 127.0.0.1:9092",
+  },
+  parameters: {
+    flags: {
+      bootstrapServer: {
+        kind: "parsed",
+        parse: String,
+        brief: "A broker, as host:port",
+        default: "127.0.0.1:9092",
+        placeholder: "host:port",
+      },
+      output: { kind: "enum", values: ["table", "json"], brief: "Form of what is printed", default: "table" },
+    },
+    aliases: { o: "output" },
+    positional: {
+      kind: "tuple",
+      parameters: [{ parse: String, brief: "The group's id", placeholder: "group" }],
+    },
+  },
+  loader: async () => {
+    const { explainGroupCommand } = await import("./group-explain.js")
+    return (flags: ExplainFlags, groupId: string) => explainGroupCommand(groupId, flags)
+  },
+})
+
 const app = buildApplication(
   buildRouteMap({
     routes: {
       server: buildRouteMap({
         routes: { start: serverStart },
         docs: { brief: "Run a broker" },
+      }),
+      group: buildRouteMap({
+        routes: { explain: groupExplain },
+        docs: { brief: "Look at consumer groups" },
       }),
     },
     docs: { brief: "A commit log that Kafka clients cannot tell from Apache Kafka" },

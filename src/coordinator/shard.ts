@@ -145,21 +145,30 @@ export class Shard<S extends ShardState<R>, R> {
   #perform({ records, onWritten }: Outcome<R>): void {
     if (records.length === 0 && onWritten === undefined) return
     this.#tooLarge = false
-    const done = this.#machine.submit(() => ({ records, response: Errors.NONE }), 0)
-    const refusal = this.#tooLarge ? Errors.RECORD_LIST_TOO_LARGE : undefined
-    void done.then((result) => {
-      const error = typeof result === "number" ? result : (refusal ?? refusalErrors[result])
-      if (error !== Errors.NONE && records.length > 0)
-        this.options.env.log.log("warn", "a decision of a coordinator was not written", {
-          partition: this.options.partition.name,
-          error,
-        })
-      try {
-        onWritten?.(error)
-      } catch (thrown) {
-        this.options.onBroken(thrown)
-      }
-    })
+    this.#machine.perform<ErrorCode>(
+      () => ({ records, response: Errors.NONE }),
+      0,
+      (result) => this.#settle(records.length, onWritten, result),
+    )
+  }
+
+  #settle(count: number, onWritten: Outcome<R>["onWritten"], result: ErrorCode | Refusal): void {
+    const error =
+      typeof result === "number"
+        ? result
+        : result === "not-leader" && this.#tooLarge
+          ? Errors.RECORD_LIST_TOO_LARGE
+          : refusalErrors[result]
+    if (error !== Errors.NONE && count > 0)
+      this.options.env.log.log("warn", "a decision of a coordinator was not written", {
+        partition: this.options.partition.name,
+        error,
+      })
+    try {
+      onWritten?.(error)
+    } catch (thrown) {
+      this.options.onBroken(thrown)
+    }
   }
 
   /** A timeout is a request too: it decides, and its records are written like any other's. */
@@ -327,7 +336,10 @@ export class Shard<S extends ShardState<R>, R> {
         ? partition.appendAsLeader(batch, { origin: "coordinator", requiredAcks: -1, nowMs })
         : { ok: false as const, message: "the leadership has changed" }
     // The state has these records already, so it is not what the log says.
-    if (!result.ok) return this.unload(`records were refused: ${result.message}`)
+    if (!result.ok) {
+      this.unload(`records were refused: ${result.message}`)
+      return
+    }
     invariant(result.baseOffset === baseOffset, "only its coordinator writes to a partition of an internal topic")
     this.#batchesInFlight++
     partition.acknowledged.park(result.lastOffset + 1, (error) => {

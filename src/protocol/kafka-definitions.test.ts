@@ -7,7 +7,7 @@ import { RecordMessage } from "./message.js"
 import { apis } from "./messages/index.js"
 import { groupRecords } from "./messages/group-records.js"
 import { metadataRecords } from "./messages/metadata-records.js"
-import { allMessages } from "./testdata/all-messages.js"
+import { kafkaMessages } from "./testdata/all-messages.js"
 import { parseVersions, type VersionRange } from "./versions.js"
 
 // Compares what is declared here with Apache Kafka's own definitions (testdata/kafka-messages), field by field.
@@ -144,7 +144,7 @@ function expectedDefault(field: KafkaField, type: string): unknown {
   }
 }
 
-for (const message of allMessages) {
+for (const message of kafkaMessages) {
   test(`${message.name} is declared as Kafka defines it`, () => {
     const definition = definitions.get(message.name)
     assert.ok(definition, `Kafka has no message ${message.name}`)

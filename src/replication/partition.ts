@@ -118,9 +118,7 @@ export class Partition implements LogListener {
 
   /** Whether `appendAsLeader` would take a batch that asks for no more replicas than there are in sync. */
   get takesAppends(): boolean {
-    return (
-      this.isLeader && this.#stoppedFor === undefined && this.#appendsHeld === undefined && this.#log.takesAppends
-    )
+    return this.isLeader && this.#stoppedFor === undefined && this.#appendsHeld === undefined && this.#log.takesAppends
   }
 
   get leaderEpoch(): LeaderEpoch {

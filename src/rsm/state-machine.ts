@@ -84,22 +84,38 @@ export class StateMachine<Image, R> {
     decide: (image: Image, nextOffset: Offset) => Decision<R, Response>,
     nowMs: number,
   ): Promise<Response | Refusal> {
-    if (this.#pending.length >= this.options.pendingMax) return Promise.resolve("too-many-pending")
+    return new Promise((resolve) => this.perform(decide, nowMs, resolve))
+  }
+
+  /** As `submit`, but tells `settle`, once: before it returns where there is nothing to wait for, else within the commit, which it must not block. */
+  perform<Response>(
+    decide: (image: Image, nextOffset: Offset) => Decision<R, Response>,
+    nowMs: number,
+    settle: (result: Response | Refusal) => void,
+  ): void {
+    if (this.#pending.length >= this.options.pendingMax) {
+      settle("too-many-pending")
+      return
+    }
     const { records, response } = decide(this.#head, this.#nextOffset)
     if (records.length > 0) {
       const appended = this.log.append(records, nowMs)
-      if (appended === undefined) return Promise.resolve("not-leader")
+      if (appended === undefined) {
+        settle("not-leader")
+        return
+      }
       records.forEach((record, index) => {
         this.#head = this.options.replay(this.#head, record, appended.baseOffset + index, appended.epoch)
       })
       this.#nextOffset = appended.nextOffset
-    } else if (this.#pending.length === 0) return Promise.resolve(response)
-    return new Promise((resolve) => {
-      this.#pending.push({
-        nextOffset: this.#nextOffset,
-        image: this.#head,
-        settle: (refusal) => resolve(refusal ?? response),
-      })
+    } else if (this.#pending.length === 0) {
+      settle(response)
+      return
+    }
+    this.#pending.push({
+      nextOffset: this.#nextOffset,
+      image: this.#head,
+      settle: (refusal) => settle(refusal ?? response),
     })
   }
 

@@ -5,7 +5,7 @@ import { EncodeError } from "../../protocol/codec.js"
 import { encodeRequest } from "../../protocol/request-header.js"
 import type { Api } from "../../protocol/message.js"
 import { batchOf, inBrokerWorld } from "../testing/broker-world.js"
-import { ConnectionClosed } from "../testing/wire-client.js"
+import { ConnectionClosed } from "../../net/wire-client.js"
 import { apiHandlers } from "./index.js"
 
 type Request = Record<string, unknown>

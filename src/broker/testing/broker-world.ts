@@ -19,7 +19,7 @@ import type { DiskOptions } from "../../sim/disk.js"
 import type { SimulatedNode } from "../../sim/node.js"
 import { World, type WorldOptions } from "../../sim/world.js"
 import { Broker } from "../broker.js"
-import { WireClient } from "./wire-client.js"
+import { WireClient } from "../../net/wire-client.js"
 
 export interface BrokerWorldOptions extends WorldOptions {
   seed?: string | number

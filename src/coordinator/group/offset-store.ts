@@ -53,6 +53,10 @@ export class OffsetStore {
     return this.#groups.get(group) ?? none
   }
 
+  groupIds(): IterableIterator<string> {
+    return this.#groups.keys()
+  }
+
   has(group: string): boolean {
     return this.#groups.has(group)
   }

@@ -22,6 +22,7 @@ import { describeProducers } from "./describe-producers.js"
 import { describeQuorum } from "./describe-quorum.js"
 import { describeTopicPartitions } from "./describe-topic-partitions.js"
 import { electLeaders } from "./elect-leaders.js"
+import { explainGroup } from "./explain-group.js"
 import { fetch } from "./fetch.js"
 import { findCoordinator } from "./find-coordinator.js"
 import { heartbeat } from "./heartbeat.js"
@@ -81,6 +82,9 @@ const declared: readonly Api[] = [
 /** Ascending by key. */
 export const apis: readonly Api[] = [...declared].sort((a, b) => a.key - b.key)
 
-const byKey = new Map(apis.map((api) => [api.key, api]))
+/** Ottla's own, which Kafka's clients are not told of. */
+export const ottlaApis: readonly Api[] = [explainGroup]
+
+const byKey = new Map([...apis, ...ottlaApis].map((api) => [api.key, api]))
 
 export const apiByKey = (key: number): Api | undefined => byKey.get(key)

@@ -1,17 +1,20 @@
 /**
- * A client that speaks single messages, for tests of what a broker answers.
+ * A client that speaks single messages: for the command line, and for tests of what a broker answers.
  *
  * Owns framing, correlation and the order of answers of one connection. Knows no semantics: whoever writes a request reads its answer.
  */
-import { Reader } from "../../base/reader.js"
-import type { Connection, Network, Payload } from "../../env/env.js"
-import type { Api, RequestInputOf, ResponseOf } from "../../protocol/message.js"
-import { decodeResponseHeader, encodeRequest } from "../../protocol/request-header.js"
+import { Reader } from "../base/reader.js"
+import type { Connection, Network, Payload } from "../env/env.js"
+import type { Api, RequestInputOf, ResponseOf } from "../protocol/message.js"
+import { decodeResponseHeader, encodeRequest } from "../protocol/request-header.js"
 
 /** The connection ended before the answer came. */
 export class ConnectionClosed extends Error {
   override name = "ConnectionClosed"
 }
+
+/** An answer larger than this is not waited for. */
+export const answerBytesMax = 256 * 1024 * 1024
 
 interface Waiting {
   readonly correlationId: number
@@ -92,7 +95,12 @@ export class WireClient {
   #received(chunk: Buffer): void {
     this.#bytes = Buffer.concat([this.#bytes, chunk])
     while (this.#bytes.length >= 4) {
-      const end = 4 + this.#bytes.readInt32BE(0)
+      const length = this.#bytes.readInt32BE(0)
+      if (length < 0 || length > answerBytesMax) {
+        this.connection.destroy()
+        return
+      }
+      const end = 4 + length
       if (this.#bytes.length < end) return
       const frame = Buffer.from(this.#bytes.subarray(4, end))
       this.#bytes = this.#bytes.subarray(end)
