@@ -12,7 +12,12 @@ interface InGroup {
 
 export type GroupObservation =
   /** The broker answered it: until `untilMs` it cannot have been put out of the group, unless it gave up itself. */
-  | (InGroup & { readonly kind: "in group"; readonly topics: readonly string[]; readonly untilMs: number })
+  | (InGroup & {
+      readonly kind: "in group"
+      readonly owner: string
+      readonly topics: readonly string[]
+      readonly untilMs: number
+    })
   /** It has left, or was told that it is no member any more. */
   | (InGroup & { readonly kind: "out of group"; readonly wasTold: boolean })
   /** It asks for the place of its instance: what other processes of it had is nobody's business any more. */

@@ -6,14 +6,17 @@
 import type { Observation } from "../history.js"
 
 interface Lease {
-  untilMs: number
-  topics: readonly string[]
+  readonly untilMs: number
+  readonly owner: string
+  readonly topics: readonly string[]
 }
 
 interface GroupLeases {
   readonly members: Map<string, Lease>
   /** Since when there has been a member at every moment; by topic: one that subscribes to it. */
   readonly heldSinceMs: Map<string, number>
+  /** Processes of an instance that another has asked to take the place of. They may be heard of once more, and are in the group no more. */
+  readonly superseded: Set<string>
   mayVanish: boolean
 }
 
@@ -25,7 +28,7 @@ export class GroupMembership {
   #group(group: string): GroupLeases {
     let known = this.#groups.get(group)
     if (known === undefined) {
-      known = { members: new Map(), heldSinceMs: new Map(), mayVanish: true }
+      known = { members: new Map(), heldSinceMs: new Map(), superseded: new Set(), mayVanish: true }
       this.#groups.set(group, known)
     }
     return known
@@ -35,9 +38,20 @@ export class GroupMembership {
     switch (seen.kind) {
       case "in group": {
         const leases = this.#group(seen.group)
+        if (leases.superseded.has(seen.member)) return
         for (const topic of [everyTopic, ...seen.topics])
           if (!isHeld(leases, topic, seen.atMs)) leases.heldSinceMs.set(topic, seen.atMs)
-        leases.members.set(seen.member, { untilMs: seen.untilMs, topics: seen.topics })
+        leases.members.set(seen.member, { untilMs: seen.untilMs, owner: seen.owner, topics: seen.topics })
+        return
+      }
+      case "takes over": {
+        const { members, superseded } = this.#group(seen.group)
+        superseded.delete(seen.member)
+        for (const [member, { owner }] of members)
+          if (owner === seen.owner && member !== seen.member) {
+            members.delete(member)
+            superseded.add(member)
+          }
         return
       }
       case "out of group":

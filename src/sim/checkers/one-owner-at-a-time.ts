@@ -24,10 +24,6 @@ export class OneOwnerAtATime implements Checker {
   observe(seen: Observation): void {
     this.#membership.observe(seen)
     if (seen.kind === "out of group") this.#groups.get(seen.group)?.delete(seen.member)
-    if (seen.kind === "takes over") {
-      const members = this.#groups.get(seen.group) ?? new Map<string, Member>()
-      for (const [name, { owner }] of members) if (owner === seen.owner && name !== seen.member) members.delete(name)
-    }
     if (seen.kind === "owns") {
       let members = this.#groups.get(seen.group)
       if (members === undefined) this.#groups.set(seen.group, (members = new Map()))

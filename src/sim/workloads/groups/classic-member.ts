@@ -187,12 +187,13 @@ export class ClassicMember extends GroupMember {
 
   async #sync(joined: Joined, joinSentMs: number): Promise<void> {
     const { model, group, random, instanceId, env } = this
+    const isNext = joined.generationId === this.generation + 1
     this.memberId = joined.memberId
     this.generation = joined.generationId
     this.#protocolName = joined.protocolName ?? ""
     this.#heartbeatMs = env.clock.monotonicMs()
-    // It has joined: from when it asked it has at least the time for the next phase.
-    if (this.owned.size > 0) this.wasAnswered(joinSentMs, this.#leaseMs, this.topics)
+    // From when it asked it has at least the time for the next phase, unless there was a generation without it.
+    if (this.owned.size > 0 && isNext) this.wasAnswered(joinSentMs, this.#leaseMs, this.topics)
     const isLeader = joined.leader === joined.memberId
     let assignment: Assignment | undefined
     if (isLeader) {
@@ -250,16 +251,13 @@ export class ClassicMember extends GroupMember {
       const member = this.instanceId ?? this.memberId
       model.history.observe({ kind: "taken", group: group.name, generation, member, partitions: names })
     }
-    const mustGiveUp = [...this.owned.keys()].some((key) => !partitions.has(key))
+    const revoked = [...this.owned].flatMap(([key, partition]) => (partitions.has(key) ? [] : [partition]))
     this.wasAssigned(partitions, sentMs, this.#leaseMs)
-    this.wasAnswered(sentMs, this.#leaseMs, this.topics)
-    if (group.isCooperative && mustGiveUp) {
-      if (this.random.chance(0.7)) await this.commit()
-      // The answer may be that it is no member any more.
-      if (this.generation !== generation || this.isFenced) return
-      this.#mustJoin = true
-    }
     this.own(partitions)
+    this.wasAnswered(sentMs, this.#leaseMs, this.topics)
+    if (!group.isCooperative || revoked.length === 0) return
+    this.#mustJoin = true
+    if (this.random.chance(0.7)) await this.commit(revoked)
   }
 
   /** What it was assigned, as the topics that have those names now. Undefined: they could not be learned. */

@@ -87,6 +87,11 @@ export abstract class GroupMember {
     return this.instanceId === null ? this.name : `instance ${this.instanceId}`
   }
 
+  /** A step and the pause after it take no longer than heartbeats allow. */
+  get paceMs(): number {
+    return Math.min(this.model.options.thinkMsMax, this.group.heartbeatIntervalMs / 2)
+  }
+
   /** In the group, with nothing left to do for its assignment. */
   abstract get isSettled(): boolean
   protected abstract get isClassicOnly(): boolean
@@ -195,8 +200,8 @@ export abstract class GroupMember {
   protected wasAnswered(sentMs: number, leaseMs: number, topics: readonly string[]): void {
     const untilMs = Math.max(this.#untilMs, sentMs + leaseMs)
     this.#untilMs = untilMs
-    const { model, group, name: member } = this
-    model.history.observe({ kind: "in group", group: group.name, member, atMs: model.nowMs, topics, untilMs })
+    const { model, group, name: member, owner } = this
+    model.history.observe({ kind: "in group", group: group.name, member, owner, atMs: model.nowMs, topics, untilMs })
   }
 
   protected wasAssigned(partitions: ReadonlyMap<string, OwnedPartition>, sentMs: number, leaseMs: number): void {
@@ -276,7 +281,7 @@ export abstract class GroupMember {
     if (ready.length === 0) return
     const topics = [...new Set(ready.map(({ topic }) => topic))]
     const answer = await this.askBroker(fetch, fetch.maxVersion, {
-      maxWaitMs: this.random.int(model.options.thinkMsMax),
+      maxWaitMs: this.random.int(this.paceMs),
       minBytes: 1,
       maxBytes: 1 << 20,
       topics: topics.map((topic) => ({
@@ -333,8 +338,8 @@ export abstract class GroupMember {
 
   // Committing.
 
-  async commit(): Promise<void> {
-    const changed = [...this.owned.values()].filter(
+  async commit(partitions: Iterable<OwnedPartition> = this.owned.values()): Promise<void> {
+    const changed = [...partitions].filter(
       ({ position, committed, topic }) => position !== undefined && position !== committed && topic.isLive,
     )
     if (changed.length > 0) await this.commitAs({ memberId: this.memberId, generation: this.generation }, changed)

@@ -93,7 +93,7 @@ export class MemberSlot {
         await this.#pause(random.int(2000))
         return "over"
       }
-      await model.pause(member.env, random.int(model.options.thinkMsMax))
+      await model.pause(member.env, random.int(member.paceMs))
       if (model.isEnding || !random.chance(churnChance)) continue
       if (this.#instanceId !== null && random.chance(doubleChance)) return "doubled"
       if (!(await this.#happen(member))) return "over"
@@ -130,7 +130,7 @@ export class MemberSlot {
   async #liveOn(member: GroupMember): Promise<void> {
     const { model } = this
     while (!model.isOver && !member.isFenced) {
-      await model.pause(member.env, this.#random.int(model.options.thinkMsMax))
+      await model.pause(member.env, this.#random.int(member.paceMs))
       if (!member.isFenced) await member.step()
     }
     member.close()
