@@ -38,11 +38,15 @@ function encoded(version: number, write: (writer: Writer) => void): Buffer {
 
 export class ClassicMember extends GroupMember {
   #mustJoin = true
+  /** Once it has its assignment. */
+  #mustRejoin = false
   #heartbeatMs = 0
   /** What the leader assigned: topics with their partitions, to notice when there are others. Undefined: it does not lead. */
   #assigned: ReadonlyMap<string, number> | undefined
   /** What it was told last. */
   #assignment: readonly TopicPartition[] = []
+  /** Of what it owns. A generation that it joined and that nobody was assigned in does not count: after a crash it is given out again. */
+  #assignedGeneration = -1
   /** Of the present generation, as far as the broker said. */
   #protocolName = ""
 
@@ -122,6 +126,7 @@ export class ClassicMember extends GroupMember {
     this.isOut(errorCode === Errors.UNKNOWN_MEMBER_ID)
     if (errorCode === Errors.UNKNOWN_MEMBER_ID) this.memberId = ""
     this.generation = -1
+    this.#assignedGeneration = -1
     this.#assignment = []
     this.#assigned = undefined
     this.#mustJoin = true
@@ -145,7 +150,7 @@ export class ClassicMember extends GroupMember {
           topics: [...this.topics],
           userData: null,
           ownedPartitions: group.isCooperative ? byTopic(this.owned.values()) : [],
-          generationId: this.generation,
+          generationId: this.#assignedGeneration,
         },
         subscriptionVersion,
       ),
@@ -200,6 +205,8 @@ export class ClassicMember extends GroupMember {
       assignment = await this.#assign(joined)
       if (assignment === undefined) return
     } else this.#assigned = undefined
+    // Topics may have changed while nobody led, which nobody would notice. Kafka's clients live with that.
+    this.#mustRejoin = joined.skipAssignment && model.options.topicChanges > 0
     if (random.chance(0.02) && !model.isEnding) await model.pause(env, random.int(2 * group.rebalanceTimeoutMs))
     const sentMs = model.nowMs
     const answer = await this.ask(
@@ -251,6 +258,9 @@ export class ClassicMember extends GroupMember {
       const member = this.instanceId ?? this.memberId
       model.history.observe({ kind: "taken", group: group.name, generation, member, partitions: names })
     }
+    this.#assignedGeneration = generation
+    if (this.#mustRejoin) this.#mustJoin = true
+    this.#mustRejoin = false
     const revoked = [...this.owned].flatMap(([key, partition]) => (partitions.has(key) ? [] : [partition]))
     this.wasAssigned(partitions, sentMs, this.#leaseMs)
     this.own(partitions)

@@ -30,6 +30,7 @@ function drawGroup(random: SeededRandom, index: number, topics: number, membersM
   const flavour = random.pick(flavours)
   const members = random.between(1, membersMax)
   const sessionTimeoutMs = random.magnitude(2000, 16_000)
+  const rebalanceTimeoutMs = random.magnitude(2000, 16_000)
   const all = Array.from({ length: topics }, (_, slot) => slot)
   return {
     name: `group${index}`,
@@ -38,8 +39,8 @@ function drawGroup(random: SeededRandom, index: number, topics: number, membersM
     members,
     staticMembers: random.pick([0, 0, members, random.int(members + 1)]),
     sessionTimeoutMs,
-    rebalanceTimeoutMs: random.magnitude(2000, 16_000),
-    heartbeatIntervalMs: Math.ceil(sessionTimeoutMs / random.pick([3, 3, 3, 8])),
+    rebalanceTimeoutMs,
+    heartbeatIntervalMs: Math.ceil(Math.min(sessionTimeoutMs, rebalanceTimeoutMs) / random.pick([3, 3, 3, 8])),
     topics: random.chance(0.5) ? all : [random.pick(all)],
   }
 }
