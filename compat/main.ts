@@ -57,6 +57,7 @@ const commands: Readonly<Record<string, (options: Readonly<Record<string, string
 
 /** Groups notice in seconds, with both protocols, and do not wait for more members than there are. */
 const brokerSettings = {
+  "offsets.topic.replication.factor": "1",
   "group.initial.rebalance.delay.ms": "0",
   "group.consumer.min.heartbeat.interval.ms": "1000",
   "group.consumer.heartbeat.interval.ms": "1000",
