@@ -68,7 +68,7 @@ const brokerSettings = {
 const usage = `npm run compat [-- names...] [--against kafka | --bootstrap HOST:PORT [--data-directory DIR]]
 npm run compat -- kill-loop [--rounds N] [--seed N] [--partitions N] [--load-ms MS] [--data-directory DIR]
 npm run compat -- power-cut [--cuts N] [--seed N] [--partitions N] [--load-ms MS]
-npm run compat -- librdkafka-suite [--tests 0001,0002] [--logs DIR] [--seconds S]
+npm run compat -- librdkafka-suite [--against kafka] [--groups core,admin] [--tests 0001,0002] [--update] [--logs DIR] [--seconds S]
 
 checks: ${checks.map(({ name }) => name).join(", ")}
 `
