@@ -33,7 +33,7 @@ const numberOf = (text: string | undefined): number => {
 
 /** Undefined for words that are an answer and no news. Throws on what is neither. */
 export function parseEntry(member: string, line: string): Entry | undefined {
-  const [time, kind, ...words] = line.split(" ")
+  const [time, kind, ...words] = line.trimEnd().split(" ")
   const common = { atMs: numberOf(time), member }
   switch (kind) {
     case "gained":
