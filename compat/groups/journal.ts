@@ -24,6 +24,8 @@ export type Entry = Common &
     /** By partition the offset to go on from. */
     | { readonly kind: "committed"; readonly offsets: Offsets }
     | { readonly kind: "ended"; readonly how: "killed" | "left" }
+    /** Said by the story. Until a member gains a partition again, what it has is a belief that nobody could correct. */
+    | { readonly kind: "brokerKilled" }
   )
 
 const numberOf = (text: string | undefined): number => {

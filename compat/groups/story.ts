@@ -108,7 +108,7 @@ class Story {
     for (const member of members) await this.#commit(member)
     await this.#produce()
     await this.#seenByMembers()
-    await killAndStart()
+    await this.#kill(killAndStart)
     const startedMs = Date.now()
     // What is committed now was perhaps seen before the kill only: whoever still has the partition may commit it.
     await this.#produce()
@@ -120,7 +120,7 @@ class Story {
     await this.#exit(members[0]!, () => members[0]!.leave())
     await this.#settled(members.slice(1))
     await this.#seenByMembers()
-    await killAndStart()
+    await this.#kill(killAndStart)
     // Nobody left with a commit: whoever comes begins where the last ones are.
     for (const member of members.slice(1)) await this.#exit(member, () => member.kill())
     const d = this.#enter("d", "consume")
@@ -131,6 +131,11 @@ class Story {
     await this.#exit(this.#producer!, () => this.#producer!.leave())
     const { seen, redelivered } = await this.#judge()
     return `${seen} seen, ${redelivered} of them again; ${seconds} s after the broker's return`
+  }
+
+  async #kill(killAndStart: () => Promise<void>): Promise<void> {
+    this.#journal.add({ kind: "brokerKilled", atMs: Date.now(), member: "broker" })
+    await killAndStart()
   }
 
   async ofMembers(): Promise<string> {
