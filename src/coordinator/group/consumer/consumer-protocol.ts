@@ -5,6 +5,7 @@
  */
 import { zeroUuid } from "../../../base/ids.js"
 import { type ErrorCode, Errors } from "../../../protocol/errors.js"
+import type { ClassicProtocol } from "../classic/classic-protocol.js"
 import type {
   ClientInfo,
   CommitIdentity,
@@ -46,6 +47,7 @@ export class ConsumerProtocol implements GroupProtocol<ConsumerGroup> {
   constructor(
     private readonly context: ShardContext,
     private readonly groups: Groups,
+    readonly classic: ClassicProtocol,
   ) {
     this.#changes = new GroupChanges(context, groups)
     this.#heartbeats = new Heartbeats(this.#changes, (groupId) =>
@@ -191,7 +193,7 @@ export class ConsumerProtocol implements GroupProtocol<ConsumerGroup> {
   }
 
   explain(group: ConsumerGroup, now: Now): ExplainedGroup {
-    return explainConsumerGroup(group, this.context.image(), this.context.settings, now)
+    return explainConsumerGroup(group, this.context.image(), this.context.settings, this.#changes.live, now)
   }
 }
 
