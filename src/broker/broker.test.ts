@@ -6,9 +6,9 @@ import { createTopics } from "../protocol/messages/create-topics.js"
 import { deleteTopics } from "../protocol/messages/delete-topics.js"
 import { initProducerId } from "../protocol/messages/init-producer-id.js"
 import { apiVersions } from "../protocol/messages/api-versions.js"
-import { bootstrapFeatures } from "./features.js"
+import { bootstrapFeatures, missingFeatures } from "./features.js"
 import { Broker, StartError } from "./broker.js"
-import { inBrokerWorld } from "./testing/broker-world.js"
+import { type BrokerWorld, inBrokerWorld } from "./testing/broker-world.js"
 import { loadServerConfig } from "../config/server-config.js"
 
 const metadataFolder = "/data/__cluster_metadata-0"
@@ -199,34 +199,59 @@ test("a metadata log whose disk fails stops the node", async () => {
   })
 })
 
+/** Lays out a directory as `kafka-storage format` leaves it. */
+async function formattedByKafka(t: BrokerWorld, checkpoint: string): Promise<void> {
+  const { disk } = t.node.env
+  await disk.makeDirectory("/data")
+  for (const [name, content] of [
+    ["bootstrap.checkpoint", readFileSync(join(process.cwd(), "src/metadata/testdata", checkpoint))],
+    [
+      "meta.properties",
+      Buffer.from("version=1\ncluster.id=4L6g3nShT-eMCtK--X86sw\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAABw\n"),
+    ],
+  ] as const) {
+    const file = await disk.open(`/data/${name}`, { create: true })
+    await file.write([content], 0)
+    await file.close()
+  }
+}
+
+async function finalizedFeatures(t: BrokerWorld): Promise<Map<string, number>> {
+  const answer = await t.client.send(apiVersions, 4, { clientSoftwareName: "a", clientSoftwareVersion: "1" })
+  return new Map(answer.finalizedFeatures.map(({ name, maxVersionLevel }) => [name, maxVersionLevel]))
+}
+
 test("the directory that kafka-storage formatted is taken with the features it names", async () => {
-  const checkpoint = readFileSync(join(process.cwd(), "src/metadata/testdata/kafka-4.3.1-bootstrap.checkpoint"))
   await inBrokerWorld(
     async (t) => {
-      const { disk } = t.node.env
-      await disk.makeDirectory("/data")
-      for (const [name, content] of [
-        ["bootstrap.checkpoint", checkpoint],
-        [
-          "meta.properties",
-          Buffer.from("version=1\ncluster.id=4L6g3nShT-eMCtK--X86sw\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAABw\n"),
-        ],
-      ] as const) {
-        const file = await disk.open(`/data/${name}`, { create: true })
-        await file.write([content], 0)
-        await file.close()
-      }
+      await formattedByKafka(t, "kafka-4.3.1-bootstrap.checkpoint")
       await t.start()
       assert.equal(t.broker.clusterId, "4L6g3nShT-eMCtK--X86sw")
-      const { finalizedFeatures } = await t.client.send(apiVersions, 4, {
-        clientSoftwareName: "a",
-        clientSoftwareVersion: "1",
-      })
-      assert.equal(finalizedFeatures.find(({ name }) => name === "metadata.version")!.maxVersionLevel, 30)
-      assert.ok(finalizedFeatures.length >= 5)
+      const features = await finalizedFeatures(t)
+      assert.equal(features.get("metadata.version"), 30)
+      assert.ok(features.size >= 5)
     },
     { notStarted: true },
   )
+})
+
+test("a cluster that has no group.version gets it at the next start, and keeps it", async () => {
+  await inBrokerWorld(
+    async (t) => {
+      await formattedByKafka(t, "kafka-4.3.1-bootstrap-group-version-0.checkpoint")
+      await t.start()
+      assert.equal((await finalizedFeatures(t)).get("group.version"), 1)
+      await t.restart()
+      assert.equal((await finalizedFeatures(t)).get("group.version"), 1)
+    },
+    { notStarted: true },
+  )
+})
+
+test("group.version needs a metadata.version that knows it", () => {
+  assert.deepEqual(missingFeatures(new Map([["metadata.version", 21]])), [])
+  assert.deepEqual(missingFeatures(new Map([["metadata.version", 22]])), [{ name: "group.version", featureLevel: 1 }])
+  assert.deepEqual(missingFeatures(new Map(bootstrapFeatures.map((each) => [each.name, each.featureLevel]))), [])
 })
 
 test("two brokers live in one process", async () => {

@@ -27,9 +27,10 @@ import { DirectoryError, type LogDirectory } from "../storage/log-directory.js"
 import { LogManager } from "../storage/log-manager.js"
 import { apiHandlers } from "./api/index.js"
 import { ConfigView, configProblem } from "./config-view.js"
-import { bootstrapFeatures, supportedFeatures } from "./features.js"
+import { bootstrapFeatures, missingFeatures, supportedFeatures } from "./features.js"
 import { FetchSessions } from "./fetch-sessions.js"
 import { groupSettings } from "./group-settings.js"
+import { InternalTopicCreation } from "./internal-topic-creation.js"
 import { clusterMetadataTopic } from "./internal-topics.js"
 import { MetadataController } from "./metadata-controller.js"
 import { ProducerIds } from "./producer-ids.js"
@@ -142,6 +143,17 @@ export class Broker {
       replicas: this.#replicas,
       configs: this.#configs,
       groups: this.#groups,
+      internalTopics: new InternalTopicCreation({
+        controller: this.#controller,
+        image: () => this.#image,
+        log: env.log,
+        offsetsTopic: {
+          numPartitions: config.int("offsets.topic.num.partitions"),
+          replicationFactor: config.int("offsets.topic.replication.factor"),
+          replicationFactorIsDefault: !config.values.has("offsets.topic.replication.factor"),
+          segmentBytes: config.int("offsets.topic.segment.bytes"),
+        },
+      }),
       fetchSessions: new FetchSessions(config.int("max.incremental.fetch.session.cache.slots"), (below) =>
         env.random.int(below),
       ),
@@ -262,6 +274,9 @@ export class Broker {
         { type: "AbortTransactionRecord", value: { reason: "the controller that began it is gone" } },
       ])
     if (isNew) await this.#bootstrap(home)
+    const missing = missingFeatures(this.#image.features)
+    if (missing.length > 0)
+      await this.#controller.write(missing.map((value) => ({ type: "FeatureLevelRecord", value })))
     const endPoints = await this.#listen()
     this.#endpoints = endPoints
     await this.#controller.register({

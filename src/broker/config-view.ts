@@ -15,6 +15,7 @@ import {
   describeGroup,
   describeTopic,
 } from "../config/describe.js"
+import { groupOverrideProblem } from "../config/group-limits.js"
 import { type LogConfig, logConfigOf } from "../config/log-config.js"
 import { parseConfig } from "../config/parse.js"
 import type { ConfigRules } from "../controller/configs.js"
@@ -103,7 +104,11 @@ export class ConfigView {
 
   readonly rules: ConfigRules = {
     nodeId: () => this.nodeId,
-    problem: (resourceType, name, value) => configProblem(resourceType, name, value),
+    problem: (resourceType, name, value) =>
+      configProblem(resourceType, name, value) ??
+      (resourceType === resourceTypes.group
+        ? groupOverrideProblem(name, Number(value), (limit) => this.brokerNumber(limit))
+        : undefined),
     isPerBroker: (name) => entryOf(resourceTypes.broker, name)?.updateMode === "per-broker",
     isList: (resourceType, name) => entryOf(resourceType, name)?.type === "list",
     inherited: (resourceType, name) =>

@@ -16,6 +16,17 @@ export const supportedFeatures = [
   { name: "streams.version", minSupportedVersion: 0, maxSupportedVersion: 1 },
 ] as const
 
+/** The level of `metadata.version` from which a cluster may have this level of `group.version`: that of release 4.0. */
+const groupVersionNeeds = 22
+
+/**
+ * Levels that a cluster of an earlier start lacks. Without `group.version` its groups could not use the consumer protocol, and nothing tells clients why.
+ */
+export function missingFeatures(levels: ReadonlyMap<string, number>): { name: string; featureLevel: number }[] {
+  const isMissing = !levels.has("group.version") && (levels.get("metadata.version") ?? 0) >= groupVersionNeeds
+  return isMissing ? [{ name: "group.version", featureLevel: 1 }] : []
+}
+
 /** What the first records of a new cluster set. */
 export const bootstrapFeatures: readonly { name: string; featureLevel: number }[] = [
   { name: "metadata.version", featureLevel: metadataVersion },

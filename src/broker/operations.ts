@@ -26,3 +26,4 @@ export const clusterOperations = bit(
   alterConfigs,
   idempotentWrite,
 )
+export const groupOperations = bit(read, remove, describe, describeConfigs, alterConfigs)

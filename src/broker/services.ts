@@ -12,6 +12,7 @@ import type { Api, RequestOf, ResponseInputOf } from "../protocol/message.js"
 import type { ReplicaManager } from "../replication/replica-manager.js"
 import type { ConfigView } from "./config-view.js"
 import type { FetchSessions } from "./fetch-sessions.js"
+import type { InternalTopicCreation } from "./internal-topic-creation.js"
 import type { MetadataController } from "./metadata-controller.js"
 import type { ProducerIds } from "./producer-ids.js"
 
@@ -24,6 +25,7 @@ export interface Services {
   readonly replicas: ReplicaManager
   readonly configs: ConfigView
   readonly groups: GroupCoordinator
+  readonly internalTopics: InternalTopicCreation
   readonly fetchSessions: FetchSessions
   readonly producerIds: ProducerIds
   /** The committed metadata. */

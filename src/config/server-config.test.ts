@@ -47,8 +47,9 @@ group.initial.rebalance.delay.ms=0
 test("the file of a combined Kafka node loads, and says what does nothing yet", () => {
   const { config, warnings, errors } = loadServerConfig({ properties: combinedNode })
   assert.deepEqual(errors, [])
-  assert.ok(warnings.some((warning) => warning.startsWith("offsets.topic.replication.factor is set")))
-  assert.ok(!warnings.some((warning) => warning.startsWith("num.partitions")))
+  assert.ok(warnings.some((warning) => warning.startsWith("transaction.state.log.replication.factor is set")))
+  for (const name of ["num.partitions", "group.initial.rebalance.delay.ms", "offsets.topic.replication.factor"])
+    assert.ok(!warnings.some((warning) => warning.startsWith(name)), name)
   assert.deepEqual(
     config!.listeners.advertised.map(({ port }) => port),
     [19092],

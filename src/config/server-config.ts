@@ -6,6 +6,7 @@
  */
 import { type BrokerLayers, brokerConfigText, type ConfigValues } from "./config-layers.js"
 import { configEntry, configTables } from "./config-tables.js"
+import { groupLimitErrors } from "./group-limits.js"
 import { type Listeners, resolveListeners } from "./listeners.js"
 import { parseConfig } from "./parse.js"
 import { parseProperties } from "./properties.js"
@@ -89,6 +90,7 @@ export function loadServerConfig(input: {
   }
 
   const config = new Values(values)
+  errors.push(...groupLimitErrors(config))
   const nodeId = resolveNodeId(values, config, errors)
   const roles = config.list("process.roles")
   const listeners = resolveListeners(

@@ -23,7 +23,7 @@ test("a nullable struct is preceded by a byte: 1 is there, -1 is null", () => {
   assert.deepEqual(cursor.decode(new Reader(hex("01 00000007 00 00")), 0), { cursor: { at: 7 } })
 })
 
-test("a nullable struct in a tagged field is left out when null", () => {
+test("a nullable struct in a tagged field is left out when null, if null is its default", () => {
   const member = message({
     name: "Member",
     versions: "0",
@@ -36,6 +36,24 @@ test("a nullable struct in a tagged field is left out when null", () => {
   assert.deepEqual(member.encodeToBuffer({ classic: { timeoutMs: 7 } }, 0), golden)
   assert.deepEqual(member.decode(new Reader(golden), 0), { classic: { timeoutMs: 7 } })
   assert.deepEqual(member.encodeToBuffer({ classic: null }, 0), hex("00"))
+})
+
+test("a nullable struct in a tagged field is preceded by a byte: 1 is there, 0 is null", () => {
+  const member = message({
+    name: "Member",
+    versions: "0",
+    flexible: "0+",
+    fields: { classic: struct({ timeoutMs: int32() }, { taggedVersions: "0+", tag: 0, nullableVersions: "0+" }) },
+  })
+  const cases = [
+    { classic: { timeoutMs: 7 }, golden: hex("01 00 06 01 00000007 00") },
+    { classic: null, golden: hex("01 00 01 00") },
+    { classic: { timeoutMs: 0 }, golden: hex("00") },
+  ]
+  for (const { classic, golden } of cases) {
+    assert.deepEqual(member.encodeToBuffer({ classic }, 0), golden)
+    assert.deepEqual(member.decode(new Reader(golden), 0), { classic })
+  }
 })
 
 test("tagged fields travel in the order of their tags, whatever the order of the declaration", () => {
@@ -113,7 +131,6 @@ test("defaults are made anew for every value", () => {
 test("declarations that cannot travel are refused", () => {
   assert.throws(() => int32({ nullableVersions: "0+" }), InvariantError)
   assert.throws(() => int32({ tag: 1 }), InvariantError)
-  assert.throws(() => struct({}, { taggedVersions: "0+", tag: 0, nullableVersions: "0+" }), InvariantError)
   assert.throws(() => struct({ "a; b": int32() }), InvariantError)
 })
 

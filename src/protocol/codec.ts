@@ -3,13 +3,8 @@
  *
  * Owns how fields travel: old and flexible encodings, nulls, tagged fields. Emits JavaScript source from our own declarations (never from
  * input) and has it compiled, so that no field is interpreted while a message is handled: a Produce request of one partition decodes in
-<<<<<<< HEAD
- * 0.3 us, with closures put together per field in 0.4 to 0.9; one of a hundred in 9 and 14 to 16. The invariant: bytes are not trusted; whatever they are, decoding ends with a value
- * or a `MalformedError`, and allocates no more than a small multiple of them.
-=======
  * 0.3 us, with closures put together per field in 0.4 to 0.9; one of a hundred in 9 and 14 to 16. The invariant: bytes are not trusted;
  * whatever they are, decoding ends with a value or a `MalformedError`, and allocates no more than a small multiple of them.
->>>>>>> messages
  * Source: Kafka's message generator; KIP-482 (flexible versions and tagged fields).
  */
 import { invariant } from "../base/assert.js"
@@ -354,7 +349,8 @@ class Generator {
     if (fixedBytes[field.type] !== undefined) return `r.${field.type}()`
     if (field.type === "struct") {
       const call = `${this.decoder(field.fields!)}(r)`
-      return nullable ? `r.int8() < 0 ? null : ${call}` : call
+      const isNull = this.#isTagged(field) ? "r.uvarint() === 0" : "r.int8() < 0"
+      return nullable ? `${isNull} ? null : ${call}` : call
     }
     const kind = field.type === "string" ? "String" : "Bytes"
     return `read${this.#isCompact(field) ? "Compact" : ""}${nullable ? "Nullable" : ""}${kind}(r)`
@@ -410,7 +406,7 @@ class Generator {
     const nothing = !this.#isNullable(field)
       ? `unsupported("${name}", ${this.version})`
       : field.type === "struct"
-        ? "w.int8(-1)"
+        ? `w.int8(${this.#isTagged(field) ? 0 : -1})`
         : compact
           ? "w.int8(0)"
           : field.type === "string"

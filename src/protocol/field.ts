@@ -74,9 +74,6 @@ export class Field<Value = unknown, Input = unknown, Optional extends boolean = 
     this.default = "default" in options ? options.default : implicitDefault(type, options)
     invariant(this.tag >= 0 === (options.taggedVersions !== undefined), "tag and taggedVersions go together")
     invariant(options.nullableVersions === undefined || canBeNull(type), `${type} has no null on the wire`)
-    // Elsewhere a null struct is -1, in a tagged field 0; with null as the default neither ever travels.
-    const nullableTag = type === "struct" && this.tag >= 0 && options.nullableVersions !== undefined
-    invariant(!nullableTag || this.default === null, "a nullable struct in a tagged field is null by default")
     for (const name of Object.keys(fields ?? {})) checkFieldName(name)
   }
 

@@ -128,6 +128,61 @@ function requests(name: string, topicId: string): Request[] {
         { key: "g", coordinatorKeys: [] },
         { key: "g", keyType: 1 },
       ]
+    case "OffsetCommit":
+      return ["g", ""].flatMap((groupId) =>
+        places.map(({ topic, topicId, partition }) => ({
+          groupId,
+          topics: [
+            {
+              name: topic,
+              topicId,
+              partitions: [{ partitionIndex: partition, committedOffset: 1, committedMetadata: null }],
+            },
+          ],
+        })),
+      )
+    case "OffsetFetch":
+      return places.flatMap(({ topic, topicId, partition }) => {
+        const topics = [{ name: topic, partitionIndexes: [partition] }]
+        return [
+          { groupId: "g", topics, groups: [{ groupId: "g", topics: [{ ...topics[0], topicId }] }] },
+          { groupId: "nope", topics: null, groups: [{ groupId: "nope", topics: null }] },
+          { groupId: "", topics: [], groups: [], requireStable: true },
+        ]
+      })
+    case "JoinGroup":
+      return ["g", ""].flatMap((groupId) =>
+        ["", "x"].map((memberId) => ({
+          groupId,
+          memberId,
+          sessionTimeoutMs: 10_000,
+          protocolType: "consumer",
+          protocols: [{ name: "range", metadata: Buffer.from("m") }],
+        })),
+      )
+    case "SyncGroup":
+      return ["g", ""].map((groupId) => ({ groupId, generationId: 1, memberId: "x" }))
+    case "Heartbeat":
+      return ["g", ""].map((groupId) => ({ groupId, generationId: 1, memberId: "x" }))
+    case "LeaveGroup":
+      return ["g", ""].map((groupId) => ({ groupId, memberId: "x", members: [{ memberId: "x" }] }))
+    case "DescribeGroups":
+      return [{ groups: ["g", "nope", "", "g"], includeAuthorizedOperations: true }, { groups: [] }]
+    case "ListGroups":
+      return [{}, { statesFilter: ["Empty"], typesFilter: ["classic"] }, { typesFilter: ["?"] }]
+    case "DeleteGroups":
+      return [{ groupsNames: ["nope", "", "nope"] }, { groupsNames: ["g"] }]
+    case "OffsetDelete":
+      return ["g", "nope", ""].flatMap((groupId) =>
+        places.map(({ topic, partition }) => ({
+          groupId,
+          topics: [{ name: topic, partitions: [{ partitionIndex: partition }] }],
+        })),
+      )
+    case "ConsumerGroupHeartbeat":
+      return ["g", ""].map((groupId) => ({ groupId, memberId: "x", memberEpoch: 7 }))
+    case "ConsumerGroupDescribe":
+      return [{ groupIds: ["g", "nope", "", "g"], includeAuthorizedOperations: true }, { groupIds: [] }]
     case "ApiVersions":
       return [
         { clientSoftwareName: "a", clientSoftwareVersion: "1" },

@@ -1,26 +1,40 @@
 /** The APIs this broker answers, which is what ApiVersions says. One that is declared and not listed here does not exist for clients. */
+import { apis } from "../../protocol/messages/index.js"
 import type { ApiHandler } from "../services.js"
 import { alterConfigsHandler, incrementalAlterConfigsHandler } from "./alter-configs.js"
 import { alterReplicaLogDirsHandler } from "./alter-replica-log-dirs.js"
 import { apiVersionsHandler } from "./api-versions.js"
+import { consumerGroupDescribeHandler } from "./consumer-group-describe.js"
+import { consumerGroupHeartbeatHandler } from "./consumer-group-heartbeat.js"
 import { createPartitionsHandler } from "./create-partitions.js"
 import { createTopicsHandler } from "./create-topics.js"
+import { deleteGroupsHandler } from "./delete-groups.js"
 import { deleteRecordsHandler } from "./delete-records.js"
 import { deleteTopicsHandler } from "./delete-topics.js"
 import { describeClusterHandler } from "./describe-cluster.js"
 import { describeConfigsHandler } from "./describe-configs.js"
+import { describeGroupsHandler } from "./describe-groups.js"
 import { describeLogDirsHandler } from "./describe-log-dirs.js"
 import { describeProducersHandler } from "./describe-producers.js"
 import { describeTopicPartitionsHandler } from "./describe-topic-partitions.js"
 import { electLeadersHandler } from "./elect-leaders.js"
+import { explainGroupHandler } from "./explain-group.js"
 import { fetchHandler } from "./fetch.js"
 import { findCoordinatorHandler } from "./find-coordinator.js"
+import { heartbeatHandler } from "./heartbeat.js"
 import { initProducerIdHandler } from "./init-producer-id.js"
+import { joinGroupHandler } from "./join-group.js"
+import { leaveGroupHandler } from "./leave-group.js"
 import { listConfigResourcesHandler } from "./list-config-resources.js"
+import { listGroupsHandler } from "./list-groups.js"
 import { listOffsetsHandler } from "./list-offsets.js"
 import { metadataHandler } from "./metadata.js"
+import { offsetCommitHandler } from "./offset-commit.js"
+import { offsetDeleteHandler } from "./offset-delete.js"
+import { offsetFetchHandler } from "./offset-fetch.js"
 import { offsetForLeaderEpochHandler } from "./offset-for-leader-epoch.js"
 import { produceHandler } from "./produce.js"
+import { syncGroupHandler } from "./sync-group.js"
 
 export function apiHandlers(): readonly ApiHandler[] {
   const handlers: readonly ApiHandler[] = [
@@ -28,8 +42,16 @@ export function apiHandlers(): readonly ApiHandler[] {
     fetchHandler,
     listOffsetsHandler,
     metadataHandler,
+    offsetCommitHandler,
+    offsetFetchHandler,
     findCoordinatorHandler,
-    apiVersionsHandler(() => handlers),
+    joinGroupHandler,
+    heartbeatHandler,
+    leaveGroupHandler,
+    syncGroupHandler,
+    describeGroupsHandler,
+    listGroupsHandler,
+    apiVersionsHandler(() => handlers.filter(({ api }) => apis.includes(api))),
     createTopicsHandler,
     deleteTopicsHandler,
     deleteRecordsHandler,
@@ -40,12 +62,17 @@ export function apiHandlers(): readonly ApiHandler[] {
     alterReplicaLogDirsHandler,
     describeLogDirsHandler,
     createPartitionsHandler,
+    deleteGroupsHandler,
     electLeadersHandler,
     incrementalAlterConfigsHandler,
+    offsetDeleteHandler,
     describeClusterHandler,
     describeProducersHandler,
+    consumerGroupHeartbeatHandler,
+    consumerGroupDescribeHandler,
     listConfigResourcesHandler,
     describeTopicPartitionsHandler,
+    explainGroupHandler,
   ]
   return handlers
 }

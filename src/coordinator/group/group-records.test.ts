@@ -1,4 +1,6 @@
 import assert from "node:assert/strict"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import { test } from "node:test"
 import { MalformedError } from "../../base/reader.js"
 import { randomMessage } from "../../protocol/generate.js"
@@ -14,6 +16,43 @@ const offset = { group: "g", topic: "t", partition: 2 }
 const declared: readonly { readonly key: RecordMessage; readonly value: RecordMessage }[] = groupRecords
 
 const written: { readonly [name: string]: number } = { OffsetCommit: 4, GroupMetadata: 3 }
+
+interface Golden {
+  readonly name: string
+  readonly key: string
+  readonly value: string | null
+  readonly record: unknown
+}
+
+const goldenPath = join(process.cwd(), "src/coordinator/group/testdata/kafka-4.3.1-group-records.json")
+const golden = (JSON.parse(readFileSync(goldenPath, "utf8")) as { readonly records: readonly Golden[] }).records
+
+const asJson = (record: unknown): unknown =>
+  JSON.parse(JSON.stringify(record), (_, value: unknown) => {
+    const isBuffer = typeof value === "object" && value !== null && "type" in value && value.type === "Buffer"
+    return isBuffer ? Buffer.from((value as unknown as { data: number[] }).data).toString("hex") : value
+  })
+
+for (const { name, key, value, record } of golden) {
+  test(`as Kafka writes it: ${name}`, () => {
+    const decoded = decodeGroupRecord(bytes(key), value === null ? null : bytes(value))
+    assert.ok(decoded)
+    assert.deepEqual(asJson(decoded), record)
+    // 64 bits of hash do not fit a number; nothing depends on more than that another hash is another one.
+    if (decoded.type === "ConsumerGroupMetadata" && decoded.value?.metadataHash !== 0 && value !== null) return
+    const encoded = encodeGroupRecord(decoded)
+    assert.equal(encoded.key.toString("hex"), key)
+    assert.equal(encoded.value?.toString("hex") ?? null, value)
+  })
+}
+
+test("every type of record that Kafka writes today is among its own bytes", () => {
+  const types = new Set(golden.map(({ record }) => (record as { type: string }).type))
+  assert.deepEqual(
+    groupRecords.map(({ key }) => key.name.slice(0, -"Key".length)).filter((type) => !types.has(type)),
+    ["LegacyOffsetCommit"],
+  )
+})
 
 test("every record survives its envelope, in the version that is written", () => {
   const nextInt = seededInt(7)

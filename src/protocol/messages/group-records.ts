@@ -107,7 +107,7 @@ export const consumerGroupMetadataValue = record({
   flexible: "0+",
   fields: {
     epoch: int32(),
-    // of the topics that are subscribed to; another hash calls for another assignment, KIP-1101
+    // of the topics that are subscribed to; another hash calls for another assignment, KIP-1101. Kafka's own are rounded.
     metadataHash: int64({ taggedVersions: "0+", tag: 0, default: 0 }),
   },
 })
@@ -162,7 +162,7 @@ export const consumerGroupMemberMetadataValue = record({
     subscribedTopicRegex: string({ nullableVersions: "0+" }),
     rebalanceTimeoutMs: int32({ default: -1 }),
     serverAssignor: string({ nullableVersions: "0+" }),
-    // null: the member speaks the consumer protocol itself
+    // null: the member speaks the consumer protocol itself, which has to be said: without it the member is a classic one, as in Kafka
     classicMemberMetadata: struct(
       {
         sessionTimeoutMs: int32(),
@@ -171,7 +171,7 @@ export const consumerGroupMemberMetadataValue = record({
           metadata: bytes(),
         }),
       },
-      { taggedVersions: "0+", tag: 0, nullableVersions: "0+", default: null },
+      { taggedVersions: "0+", tag: 0, nullableVersions: "0+" },
     ),
   },
 })
@@ -230,8 +230,8 @@ export const consumerGroupCurrentMemberAssignmentKey = record({
 const ownedPartitions = {
   topicId: uuid(),
   partitions: array(int32()),
-  // when each of the partitions was given, which fences commits of the member that had it before
-  assignmentEpochs: array(int32(), { taggedVersions: "0+", tag: 0, nullableVersions: "0+", default: null }),
+  // when each of the partitions was given, which fences commits of the member that had it before (KIP-1251); empty in older records
+  assignmentEpochs: array(int32(), { taggedVersions: "0+", tag: 0, nullableVersions: "0+" }),
 } as const
 
 /** What a member owns now, on its way to the target. */

@@ -1,0 +1,26 @@
+/**
+ * JoinGroup.
+ *
+ * Behaviour: answered when the group's next generation begins; the connection takes no other request meanwhile, as in Kafka.
+ * Versions: v0 has no rebalance timeout, the session timeout stands in for it; before v7 no protocol is "", from v7 null (KIP-559).
+ */
+import { joinGroup } from "../../protocol/messages/join-group.js"
+import { groupClient } from "../group-client.js"
+import { handler } from "../services.js"
+
+export const joinGroupHandler = handler(joinGroup, async (services, request, context) => {
+  const joining = services.groups.joinGroup(
+    {
+      ...request,
+      rebalanceTimeoutMs: context.version === 0 ? request.sessionTimeoutMs : request.rebalanceTimeoutMs,
+      // The group keeps them, and the request's memory is used again.
+      protocols: request.protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) })),
+    },
+    groupClient(context),
+  )
+  context.keepFrame()
+  context.frame.release()
+  const response = await joining
+  const protocolName = response.protocolName ?? ""
+  return { ...response, protocolName: protocolName === "" && context.version >= 7 ? null : protocolName }
+})

@@ -1,0 +1,72 @@
+/**
+ * Internal topics come into being when they are first needed.
+ *
+ * Owns their settings and the wait until they are there. The invariant: one creation at a time, however many ask. Source: Kafka's AutoTopicCreationManager, which
+ * answers at once that there is no coordinator yet; here whoever asks first waits, so that his first answer is right already.
+ */
+import { consumerOffsetsTopic } from "../coordinator/group/group-coordinator.js"
+import type { CreatableTopic } from "../controller/topics.js"
+import type { Logger } from "../env/env.js"
+import type { MetadataImage } from "../metadata/image.js"
+import { Errors } from "../protocol/errors.js"
+import type { MetadataController } from "./metadata-controller.js"
+
+export interface OffsetsTopicSettings {
+  readonly numPartitions: number
+  readonly replicationFactor: number
+  /** Nobody has set the factor: fewer replicas than it says are better than no groups. */
+  readonly replicationFactorIsDefault: boolean
+  readonly segmentBytes: number
+}
+
+export interface InternalTopicCreationOptions {
+  readonly controller: Pick<MetadataController, "createTopics">
+  readonly image: () => MetadataImage
+  readonly offsetsTopic: OffsetsTopicSettings
+  readonly log: Logger
+}
+
+export class InternalTopicCreation {
+  #creating: Promise<void> | undefined
+  #lastFailure = ""
+
+  constructor(private readonly options: InternalTopicCreationOptions) {}
+
+  /** Resolves when the topic of committed offsets exists, or when it could not be made, which is logged. */
+  ensureOffsetsTopic(): Promise<void> | undefined {
+    if (this.options.image().topics.has(consumerOffsetsTopic)) return undefined
+    this.#creating ??= this.#create().finally(() => {
+      this.#creating = undefined
+    })
+    return this.#creating
+  }
+
+  async #create(): Promise<void> {
+    const [result] = await this.options.controller.createTopics([this.#offsetsTopic()], { validateOnly: false })
+    const failure = result !== undefined && "failure" in result ? result.failure : undefined
+    if (failure === undefined || failure.errorCode === Errors.TOPIC_ALREADY_EXISTS) return
+    const reason = failure.errorMessage ?? `error ${failure.errorCode}`
+    // Clients ask again, several times a second.
+    if (reason === this.#lastFailure) return
+    this.#lastFailure = reason
+    this.options.log.log("warn", "the topic of committed offsets could not be made, so there are no groups", { reason })
+  }
+
+  #offsetsTopic(): CreatableTopic {
+    const { numPartitions, replicationFactor, replicationFactorIsDefault, segmentBytes } = this.options.offsetsTopic
+    const alive = [...this.options.image().brokers.values()].filter(({ fenced }) => !fenced).length
+    return {
+      name: consumerOffsetsTopic,
+      numPartitions,
+      replicationFactor: replicationFactorIsDefault
+        ? Math.min(replicationFactor, Math.max(1, alive))
+        : replicationFactor,
+      assignments: [],
+      configs: [
+        { name: "cleanup.policy", value: "compact" },
+        { name: "compression.type", value: "producer" },
+        { name: "segment.bytes", value: String(segmentBytes) },
+      ],
+    }
+  }
+}
