@@ -20,7 +20,8 @@ export type MemberTimer = (typeof timerKinds)[number]
 /** Group and member ids may hold any character: the length keeps them apart. */
 const memberKey = (kind: MemberTimer, groupId: string, memberId: string): string =>
   `consumer ${kind} ${groupId.length} ${groupId} ${memberId}`
-const groupKey = (kind: "assignment" | "metadata" | "regexes", groupId: string): string => `consumer ${kind} ${groupId}`
+const groupKey = (kind: "assignment" | "metadata" | "regexes" | "conversion", groupId: string): string =>
+  `consumer ${kind} ${groupId}`
 
 export class GroupChanges {
   readonly live = new LiveGroups()
@@ -205,12 +206,25 @@ export class GroupChanges {
     for (const kind of timerKinds) this.context.timers.cancel(memberKey(kind, group.groupId, memberId))
   }
 
-  /** Everything that runs by time, of all members; and what changed while nobody looked. */
-  loaded(group: ConsumerGroup, now: Now): Outcome {
+  /** Everything that runs by time, of all members. */
+  watchAll(group: ConsumerGroup, now: Now): void {
     for (const member of group.members.values()) {
       this.touch(group, member, now)
       this.watchRevocation(group, member, now)
     }
+  }
+
+  /** The group may have become one of classic members only. Not within a decision that still needs it as it is. */
+  downgradeSoon({ groupId }: ConsumerGroup): void {
+    this.context.timers.schedule(groupKey("conversion", groupId), 0, (now) => {
+      const group = this.find(groupId)
+      return (group && this.downgrade(group, new Set(), now)) ?? { records: [] }
+    })
+  }
+
+  /** Starts what runs by time, and catches up with what changed while nobody looked. */
+  loaded(group: ConsumerGroup, now: Now): Outcome {
+    this.watchAll(group, now)
     if (group.isEmpty) return { records: [] }
     if (group.regexSubscribers.size > 0) this.refreshRegexes(group, now)
     return this.#refreshMetadata(group, now)

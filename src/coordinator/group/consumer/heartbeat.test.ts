@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { ConsumerTest, errorName, groupId, topicIdOf } from "./testing/consumer-test.js"
+import { ConsumerTest } from "./testing/consumer-test.js"
 
 test("the first member is given everything at once", () => {
   const group = new ConsumerTest({ t: 3 })

@@ -40,7 +40,8 @@ class RandomGroup {
     switch (int(14)) {
       case 0:
       case 1:
-        return this.join(name)
+        this.join(name)
+        return
       case 2:
         if (this.isSpeaking(name)) test.leave(name)
         return
@@ -184,7 +185,9 @@ test("no partition has two owners, the group settles, and the log gives the same
       group.settle()
       group.checkReplay()
     } catch (error) {
-      throw new Error(`seed ${seed}: ${String(error)}\n${group.test.harness.trace.text().slice(-3000)}`, { cause: error })
+      throw new Error(`seed ${seed}: ${String(error)}\n${group.test.harness.trace.text().slice(-3000)}`, {
+        cause: error,
+      })
     }
   }
 })

@@ -279,7 +279,10 @@ export class ConsumerTest {
           { clientId: `client-${name}`, clientHost: "/127.0.0.1", version },
           (response) => {
             consumerGroupHeartbeat.response.encodeToBuffer(response, version)
-            if (isLost) return respond(response)
+            if (isLost) {
+              respond(response)
+              return
+            }
             if (reported != null && response.errorCode === 0) client.reported = namesIn(reported).sort().join(" ")
             this.#told(client, response)
             respond(response)
