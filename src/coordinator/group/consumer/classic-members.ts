@@ -15,7 +15,7 @@ import type { SyncRequest } from "../classic/sync.js"
 import { type ClientInfo, type Now, nothingToWrite, type Outcome, type Respond } from "../contract.js"
 import { advanceMember } from "./advance-member.js"
 import type { ConsumerGroup } from "./consumer-group.js"
-import { type ConsumerMember, memberStates, newMember, regexOf, topicNames } from "./consumer-member.js"
+import { type ConsumerMember, hasSameTopics, memberStates, newMember, regexOf, topicNames } from "./consumer-member.js"
 import { readSubscription, reportedFrom, type Subscription, writeAssignment } from "./consumer-payloads.js"
 import { tombstonesOf } from "./conversion.js"
 import type { GroupChanges } from "./group-changes.js"
@@ -115,8 +115,7 @@ export class ClassicMembers {
     else draft.replaceMember(replaced, updated)
     const regex = regexOf(member)
     if (regex !== undefined) draft.forgetUnused(regex)
-    const hasNewTopics =
-      regex !== undefined || updated.subscribedTopicNames.join("\n") !== member.subscribedTopicNames.join("\n")
+    const hasNewTopics = regex !== undefined || !hasSameTopics(updated.subscribedTopicNames, member)
     if (hasNewTopics || isNew)
       this.changes.updateEpoch(draft, `member ${memberId} ${isNew ? "joined" : "subscribes to other topics"}`, now)
     this.changes.updateTarget(draft, now)

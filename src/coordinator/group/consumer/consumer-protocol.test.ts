@@ -1,11 +1,12 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import type { emptyImage } from "../../../metadata/image.js"
+import type { BrokerRegistration, MetadataImage } from "../../../metadata/image.js"
 import { type ErrorName, errorByCode } from "../../../protocol/errors.js"
-import { metadataHash } from "./metadata-hash.js"
+import { MetadataHashes } from "./metadata-hash.js"
 import * as record from "./records.js"
 import { ConsumerTest, groupId, imageOf, topicIdOf } from "./testing/consumer-test.js"
 
+const metadataHash = (image: MetadataImage, topics: readonly string[]) => new MetadataHashes().of(image, topics)
 const atOnce = { settings: { consumerAssignmentIntervalMs: () => 0 } }
 
 function commit(
@@ -243,4 +244,4 @@ const brokerWithRack = (rack: string) =>
     inControlledShutdown: false,
     logDirs: [],
     cordonedLogDirs: [],
-  }) satisfies ReturnType<(typeof emptyImage)["brokers"]["get"]>
+  }) satisfies BrokerRegistration

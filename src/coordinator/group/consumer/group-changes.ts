@@ -9,7 +9,7 @@ import type { ConsumerGroup } from "./consumer-group.js"
 import { type ConsumerMember, memberStates } from "./consumer-member.js"
 import { GroupDraft } from "./group-draft.js"
 import { type LiveMember, LiveGroups } from "./live-groups.js"
-import { metadataHash } from "./metadata-hash.js"
+import { MetadataHashes } from "./metadata-hash.js"
 import { countOwned } from "./owned-partitions.js"
 import { RegexResolution, regexRefreshMinIntervalMs } from "./regular-expressions.js"
 import { assignmentDelayMs, computeTarget } from "./target-assignment.js"
@@ -25,6 +25,7 @@ const groupKey = (kind: "assignment" | "metadata" | "regexes" | "conversion", gr
 
 export class GroupChanges {
   readonly live = new LiveGroups()
+  readonly #hashes = new MetadataHashes()
   /** Turns the group into a classic one if the members that remain call for it. */
   downgrade: (group: ConsumerGroup, leaving: ReadonlySet<string>, now: Now) => Outcome | undefined = () => undefined
 
@@ -44,7 +45,7 @@ export class GroupChanges {
 
   /** Raises the epoch if `reason` says why, or if the metadata of the topics has changed. */
   updateEpoch(draft: GroupDraft, reason: string | undefined, now: Now): void {
-    const hash = metadataHash(this.context.image(), draft.subscribedTopics())
+    const hash = this.#hashes.of(this.context.image(), draft.subscribedTopics())
     const because = reason ?? (hash === draft.metadataHash ? undefined : "a subscribed topic has changed")
     if (because === undefined) return
     draft.setEpoch(draft.groupEpoch + 1, hash)

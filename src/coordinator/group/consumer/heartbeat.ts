@@ -14,14 +14,14 @@ import {
   isReconciledTo,
   joiningEpoch,
   leavingEpoch,
+  hasSameTopics,
   leavingStaticEpoch,
   memberStates,
-  newMember,
   regexOf,
-  topicNames,
 } from "./consumer-member.js"
 import type { GroupChanges } from "./group-changes.js"
 import { GroupDraft } from "./group-draft.js"
+import { fencedInstance, isLost, type MemberOnItsWay, memberOf, updatedMember } from "./heartbeat-member.js"
 import {
   type HeartbeatRequest,
   type HeartbeatResponse,
@@ -30,7 +30,7 @@ import {
   refusal,
   refused,
 } from "./heartbeat-request.js"
-import { isWithin, nothingOwned, ownsSame, type ReportedPartitions, topicPartitionsOf } from "./owned-partitions.js"
+import { nothingOwned, ownsSame, topicPartitionsOf } from "./owned-partitions.js"
 import { compileRegex, RegexResolution } from "./regular-expressions.js"
 
 /** A group that a member may join, with what must be written to make it one. */
@@ -46,11 +46,6 @@ interface Decided {
   readonly response: HeartbeatResponse
   readonly records: readonly GroupRecord[]
   readonly onWritten?: ((error: ErrorCode) => void) | undefined
-}
-
-export interface MemberOnItsWay {
-  readonly member: ConsumerMember
-  readonly how: "joins" | "rejoins" | "replaces" | "stays"
 }
 
 export class Heartbeats {
@@ -114,7 +109,7 @@ export class Heartbeats {
     const { groupId } = group
     const { settings, random } = this.changes.context
     const memberId = request.memberId === "" ? random.uuid() : request.memberId
-    const found = this.#member(group, memberId, request)
+    const found = memberOf(group, memberId, request)
     if ("error" in found) return found
     if (found.how === "joins" && group.members.size >= settings.consumerMaxSize)
       return refused(
@@ -197,31 +192,6 @@ export class Heartbeats {
     }
   }
 
-  /** Who this is. Errors: UNKNOWN_MEMBER_ID, FENCED_MEMBER_EPOCH, FENCED_INSTANCE_ID, UNRELEASED_INSTANCE_ID. */
-  #member(group: ConsumerGroup, memberId: string, request: HeartbeatRequest): MemberOnItsWay | Refused {
-    const { instanceId, memberEpoch, topicPartitions } = request
-    const known = group.members.get(memberId)
-    const held = instanceId === null ? undefined : group.staticMember(instanceId)
-    if (memberEpoch === joiningEpoch) {
-      // The epoch is not looked at: whoever starts over says that it has nothing.
-      if (held === undefined || held.memberId === memberId)
-        return known === undefined ? { member: newMember(memberId), how: "joins" } : { member: known, how: "rejoins" }
-      if (held.classic === null && held.memberEpoch !== leavingStaticEpoch)
-        return refused(
-          Errors.UNRELEASED_INSTANCE_ID,
-          `Static member ${memberId} with instance id ${instanceId} cannot join the group because the instance id is owned by ${held.memberId} member.`,
-        )
-      return { member: { ...held, memberId, memberEpoch: 0, previousMemberEpoch: 0 }, how: "replaces" }
-    }
-    if (instanceId !== null) {
-      if (held === undefined) return refused(Errors.UNKNOWN_MEMBER_ID, `Instance id ${instanceId} is unknown.`)
-      if (held.memberId !== memberId) return fencedInstance(memberId, instanceId, held.memberId)
-    }
-    if (known === undefined)
-      return refused(Errors.UNKNOWN_MEMBER_ID, `Member ${memberId} is not a member of group ${group.groupId}.`)
-    return fencedEpoch(known, memberEpoch, topicPartitions) ?? { member: known, how: "stays" }
-  }
-
   /** Why the subscription of a member calls for another assignment. Undefined: it does not. */
   #changeOf(
     draft: GroupDraft,
@@ -230,10 +200,7 @@ export class Heartbeats {
     hasNewRegex: boolean,
     now: Now,
   ): string | undefined {
-    const hasNewNames =
-      updated.subscribedTopicNames.length !== member.subscribedTopicNames.length ||
-      updated.subscribedTopicNames.some((name, index) => name !== member.subscribedTopicNames[index])
-    let isOtherwise = hasNewNames
+    let isOtherwise = !hasSameTopics(updated.subscribedTopicNames, member)
     if (hasNewRegex) {
       const oldRegex = regexOf(member)
       const regex = regexOf(updated)
@@ -303,70 +270,4 @@ export class Heartbeats {
     this.changes.watchRevocation(group, left, now)
     return { response, records: draft.records }
   }
-}
-
-/** What a later version wrote of it is not understood: it can only begin again, with nothing. */
-const isLost = ({ state }: ConsumerMember, { topicPartitions }: HeartbeatRequest): boolean =>
-  state === memberStates.unknown &&
-  (topicPartitions === null || topicPartitions.some(({ partitions }) => partitions.length > 0))
-
-const fencedInstance = (memberId: string, instanceId: string, ownerId: string): Refused =>
-  refused(
-    Errors.FENCED_INSTANCE_ID,
-    `Static member ${memberId} with instance id ${instanceId} was fenced by member ${ownerId}.`,
-  )
-
-function fencedEpoch(
-  member: ConsumerMember,
-  memberEpoch: number,
-  reported: ReportedPartitions | null,
-): Refused | undefined {
-  if (memberEpoch === member.memberEpoch) return undefined
-  const isGreater = memberEpoch > member.memberEpoch
-  // The answer with the new epoch may not have arrived.
-  if (
-    !isGreater &&
-    memberEpoch === member.previousMemberEpoch &&
-    reported !== null &&
-    isWithin(reported, member.assigned)
-  )
-    return undefined
-  return refused(
-    Errors.FENCED_MEMBER_EPOCH,
-    `The consumer group member has a ${isGreater ? "greater" : "smaller"} member epoch (${memberEpoch}) than the one known by the group coordinator (${member.memberEpoch}). The member must abandon all its partitions and rejoin.`,
-  )
-}
-
-/** The same object if the member says nothing new. */
-function updatedMember(
-  member: ConsumerMember,
-  request: HeartbeatRequest,
-  { clientId, clientHost }: ClientInfo,
-): ConsumerMember {
-  const { subscribedTopicNames } = request
-  const updated: ConsumerMember = {
-    ...member,
-    instanceId: request.instanceId ?? member.instanceId,
-    rackId: request.rackId ?? member.rackId,
-    clientId,
-    clientHost,
-    subscribedTopicNames:
-      subscribedTopicNames === null ? member.subscribedTopicNames : topicNames(subscribedTopicNames),
-    subscribedTopicRegex: request.subscribedTopicRegex ?? member.subscribedTopicRegex,
-    rebalanceTimeoutMs: request.rebalanceTimeoutMs === -1 ? member.rebalanceTimeoutMs : request.rebalanceTimeoutMs,
-    serverAssignor: request.serverAssignor ?? member.serverAssignor,
-    classic: null,
-  }
-  const isSame =
-    member.classic === null &&
-    updated.instanceId === member.instanceId &&
-    updated.rackId === member.rackId &&
-    updated.clientId === member.clientId &&
-    updated.clientHost === member.clientHost &&
-    updated.subscribedTopicRegex === member.subscribedTopicRegex &&
-    updated.rebalanceTimeoutMs === member.rebalanceTimeoutMs &&
-    updated.serverAssignor === member.serverAssignor &&
-    updated.subscribedTopicNames.length === member.subscribedTopicNames.length &&
-    updated.subscribedTopicNames.every((name, index) => name === member.subscribedTopicNames[index])
-  return isSame ? member : updated
 }
