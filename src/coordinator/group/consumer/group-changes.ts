@@ -12,7 +12,7 @@ import { type LiveMember, LiveGroups } from "./live-groups.js"
 import { MetadataHashes } from "./metadata-hash.js"
 import { countOwned } from "./owned-partitions.js"
 import { RegexResolution, regexRefreshMinIntervalMs } from "./regular-expressions.js"
-import { assignmentDelayMs, computeTarget } from "./target-assignment.js"
+import { assignmentDelayMs, computeTarget, inlineTargetBytesMax, targetBytes } from "./target-assignment.js"
 
 const timerKinds = ["session", "revocation", "join", "sync"] as const
 export type MemberTimer = (typeof timerKinds)[number]
@@ -53,19 +53,21 @@ export class GroupChanges {
     else this.note(draft.groupId, { type: "rebalance-started", generation: draft.groupEpoch, reason: because }, now)
   }
 
-  /** Makes the target that the epoch calls for, now or once the interval has passed. */
-  updateTarget(draft: GroupDraft, now: Now): void {
+  /** Makes the target that the epoch calls for: now, once the interval has passed, or if it is large in a decision of its own (`isAlone`). */
+  updateTarget(draft: GroupDraft, now: Now, isAlone = false): void {
     const { group, groupId } = draft
     if (draft.groupEpoch <= draft.assignmentEpoch || draft.memberCount === 0) return
     const { settings, timers } = this.context
-    const key = groupKey("assignment", groupId)
+    const image = this.context.image()
     const delayMs = assignmentDelayMs(group, settings.consumerAssignmentIntervalMs(groupId), now)
-    if (delayMs > 0) {
+    // The first target cannot wait: it gives the first member its epoch.
+    const isFirst = draft.assignmentEpoch === 0
+    if (delayMs > 0 || (!isAlone && !isFirst && targetBytes(draft, image) > inlineTargetBytesMax)) {
       this.#scheduleTarget(groupId, delayMs)
       return
     }
-    timers.cancel(key)
-    const { members, partitions } = computeTarget(draft, this.context.image(), settings.consumerAssignors, now)
+    timers.cancel(groupKey("assignment", groupId))
+    const { members, partitions } = computeTarget(draft, image, settings.consumerAssignors, now)
     this.note(groupId, { type: "assignment-computed", generation: draft.groupEpoch, members, partitions }, now)
   }
 
@@ -81,8 +83,9 @@ export class GroupChanges {
       const group = this.find(groupId)
       if (group === undefined) return { records: [] }
       const draft = new GroupDraft(group)
-      this.updateTarget(draft, now)
-      return { records: draft.records }
+      this.updateTarget(draft, now, true)
+      // The epoch of the targets comes last. Without it they are made again, and meanwhile nobody is given what somebody has.
+      return { records: draft.records, mayBeSplit: true }
     })
   }
 

@@ -302,6 +302,18 @@ test("a pending target is made by the next coordinator", () => {
   group.settle()
 })
 
+test("the target of a very large group is made in a decision of its own, which may be split", () => {
+  const group = new ConsumerTest({ t: 100_000 }, atOnce)
+  group.join("a")
+  assert.equal(group.client("a").holds.size, 100_000, "the first one cannot wait")
+  group.join("b")
+  assert.equal(group.state, "Assigning")
+  assert.equal(group.client("b").epoch, 1)
+  group.advance(0)
+  assert.equal(group.state, "Reconciling")
+  assert.equal(group.group.target("b").get(topicIdOf("t"))!.length, 50_000)
+})
+
 test("most members choose the assignor", () => {
   const group = new ConsumerTest({ t: 2, u: 2 }, atOnce)
   group.join("a", { topics: ["t", "u"], assignor: "range" })
