@@ -55,6 +55,10 @@ export class BrokerProcess {
     return `127.0.0.1:${this.options.port}`
   }
 
+  get port(): number {
+    return this.options.port
+  }
+
   get pid(): number {
     return this.child.pid!
   }

@@ -8,16 +8,25 @@ import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { WireClient } from "./client.js"
 import { freePort, onPath, type RunResult, run, runOk, Skip, start, tail, workDirectory } from "./work.js"
+import { RunningTool } from "./running-tool.js"
 
 export const kafkaVersion = "4.3.1"
 
 const artifacts = [
   `org.apache.kafka:kafka_2.13:${kafkaVersion}`,
   `org.apache.kafka:kafka-tools:${kafkaVersion}`,
+  `org.apache.kafka:kafka-streams-examples:${kafkaVersion}`,
+  `org.apache.kafka:connect-runtime:${kafkaVersion}`,
+  `org.apache.kafka:connect-file:${kafkaVersion}`,
+  `org.apache.kafka:connect-json:${kafkaVersion}`,
   "org.slf4j:slf4j-simple:1.7.36",
 ]
 
+/** Of each artifact that is asked for, the jar that shows that it is there. */
+const jarsOf = (list: readonly string[]) => list.map((artifact) => `${artifact.split(":").slice(1).join("-")}.jar`)
+
 const mainClasses = {
+  "connect-standalone": "org.apache.kafka.connect.cli.ConnectStandalone",
   "kafka-acls": "org.apache.kafka.tools.AclCommand",
   "kafka-broker-api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
   "kafka-cluster": "org.apache.kafka.tools.ClusterTool",
@@ -30,6 +39,7 @@ const mainClasses = {
   "kafka-e2e-latency": "org.apache.kafka.tools.EndToEndLatency",
   "kafka-features": "org.apache.kafka.tools.FeatureCommand",
   "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
+  "kafka-groups": "org.apache.kafka.tools.GroupsCommand",
   "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
   "kafka-log-dirs": "org.apache.kafka.tools.LogDirsCommand",
   "kafka-metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
@@ -37,7 +47,9 @@ const mainClasses = {
   "kafka-server-start": "kafka.Kafka",
   "kafka-storage": "kafka.tools.StorageTool",
   "kafka-topics": "org.apache.kafka.tools.TopicCommand",
+  "kafka-verifiable-consumer": "org.apache.kafka.tools.VerifiableConsumer",
   "kafka-verifiable-producer": "org.apache.kafka.tools.VerifiableProducer",
+  "streams-wordcount": "org.apache.kafka.streams.examples.wordcount.WordCountDemo",
 } as const
 
 export type KafkaTool = keyof typeof mainClasses
@@ -63,7 +75,7 @@ async function jars(): Promise<string> {
   if (!onPath("java")) throw new Skip("java is missing")
   const home = join(workDirectory, "kafka")
   const libs = join(home, "libs")
-  if (existsSync(join(libs, `kafka-tools-${kafkaVersion}.jar`))) return libs
+  if (jarsOf(artifacts).every((jar) => existsSync(join(libs, jar)))) return libs
   if (!onPath("mvn")) throw new Skip("mvn is missing")
   mkdirSync(home, { recursive: true })
   writeFileSync(join(home, "pom.xml"), pom())
@@ -74,12 +86,15 @@ async function jars(): Promise<string> {
 }
 
 // The tools live for a second: what starts fastest is best.
-const javaOptions = [
+export const javaOptions = [
   "-Xmx256m",
   "-XX:TieredStopAtLevel=1",
   "-XX:+UseSerialGC",
   "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 ]
+
+/** All of Kafka's jars. Errors: `Skip`. */
+export const javaClassPath = async (): Promise<string> => join(await jars(), "*")
 
 async function javaArguments(tool: KafkaTool, args: readonly string[]): Promise<string[]> {
   return [...javaOptions, "-cp", join(await jars(), "*"), mainClasses[tool], ...args]
@@ -92,6 +107,21 @@ export async function kafkaTool(
   options: { input?: string; timeoutMs?: number } = {},
 ): Promise<string> {
   return runOk("java", await javaArguments(tool, args), { timeoutMs: 60_000, ...options })
+}
+
+/** Starts a tool that goes on until it is told to stop. */
+export async function startKafkaTool(
+  tool: KafkaTool,
+  args: readonly string[],
+  options: { readonly log?: "warn" | "info"; readonly cwd?: string } = {},
+): Promise<RunningTool> {
+  const log = options.log === undefined ? [] : [`-Dorg.slf4j.simpleLogger.defaultLogLevel=${options.log}`]
+  const [command, cwd] = ["java", options.cwd]
+  const child = start(command, [...log, ...(await javaArguments(tool, args))], {
+    cwd,
+    stdio: ["ignore", "pipe", "pipe"],
+  })
+  return new RunningTool(tool, child)
 }
 
 /** As `kafkaTool`, whatever the exit code. */
@@ -129,10 +159,15 @@ export class KafkaProcess {
 
   /**
    * Starts it on a data directory: a fresh one is formatted, one that has `meta.properties` is taken as it is. Resolves when it answers.
-   * `confirmLog`: what a tool needs to see.
+   * `settings` are added to those of a single node.
    */
-  static async start(dataDirectory: string, nodeId = 1): Promise<KafkaProcess> {
-    const [port, controllerPort] = [await freePort(), await freePort()]
+  static async start(
+    dataDirectory: string,
+    settings: Readonly<Record<string, string>> = {},
+    { port = undefined as number | undefined, nodeId = 1 } = {},
+  ): Promise<KafkaProcess> {
+    port ??= await freePort()
+    const controllerPort = await freePort()
     const config = join(dataDirectory, "..", `kafka-${port}.properties`)
     writeFileSync(
       config,
@@ -149,7 +184,9 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-`,
+${Object.entries(settings)
+  .map(([name, value]) => `${name}=${value}\n`)
+  .join("")}`,
     )
     if (!existsSync(join(dataDirectory, "meta.properties"))) {
       const clusterId = (await kafkaTool("kafka-storage", ["random-uuid"])).trim()
@@ -164,6 +201,10 @@ share.coordinator.state.topic.min.isr=1
 
   get bootstrap(): string {
     return `127.0.0.1:${this.port}`
+  }
+
+  get isAlive(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null
   }
 
   get output(): string {

@@ -1,15 +1,19 @@
 /**
- * `npm run compat [-- names...] [--bootstrap host:port]`: real clients against one broker, one line each.
+ * `npm run compat [-- names...] [--bootstrap host:port | --against kafka]`: real clients against one broker, one line each.
  *
- * Owns which checks there are, the broker they run against (Ottla on a free port and a temporary directory, unless one is named) and the
- * summary. A check that cannot run here says why; only failures make the exit code 1.
+ * Owns which checks there are, the broker they run against (Ottla on a free port and a temporary directory, unless one is named; Apache
+ * Kafka, to see whether a check is right) and the summary. A check that cannot run here says why; only failures make the exit code 1.
  */
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
 import { inspect } from "node:util"
 import type { Check, CheckContext } from "./check.js"
 import { BrokerProcess } from "./broker-process.js"
 import { parseAddress } from "./client.js"
+import { connectStandalone } from "./clients/connect.js"
 import { dataDirectoryChecks } from "./clients/data-directory.js"
 import { franzGo } from "./clients/franz-go.js"
+import { groupToolChecks } from "./clients/group-tools.js"
 import { kafkaPython } from "./clients/kafka-python.js"
 import { kafkaToolChecks } from "./clients/kafka-tools.js"
 import { kafkajs } from "./clients/kafkajs.js"
@@ -17,7 +21,10 @@ import { kcat } from "./clients/kcat.js"
 import { nodeRdkafka } from "./clients/node-rdkafka.js"
 import { platformaticKafka } from "./clients/platformatic-kafka.js"
 import { readmeChecks } from "./clients/readme.js"
+import { streamsWordCount } from "./clients/streams.js"
 import { wire } from "./clients/wire.js"
+import { groupChecks } from "./groups/checks.js"
+import { KafkaProcess } from "./kafka.js"
 import { killLoop } from "./kill-loop.js"
 import { librdkafkaSuite } from "./librdkafka/suite.js"
 import { parseOptions } from "./options.js"
@@ -35,6 +42,10 @@ const checks: readonly Check[] = [
   franzGo,
   ...kafkaToolChecks,
   ...dataDirectoryChecks,
+  ...groupChecks,
+  ...groupToolChecks,
+  connectStandalone,
+  streamsWordCount,
 ]
 
 /** Longer runs with their own options. */
@@ -44,7 +55,16 @@ const commands: Readonly<Record<string, (options: Readonly<Record<string, string
   "librdkafka-suite": librdkafkaSuite,
 }
 
-const usage = `npm run compat [-- names...] [--bootstrap HOST:PORT [--data-directory DIR]]
+/** Groups notice in seconds, with both protocols, and do not wait for more members than there are. */
+const brokerSettings = {
+  "group.initial.rebalance.delay.ms": "0",
+  "group.consumer.min.heartbeat.interval.ms": "1000",
+  "group.consumer.heartbeat.interval.ms": "1000",
+  "group.consumer.min.session.timeout.ms": "6000",
+  "group.consumer.session.timeout.ms": "6000",
+}
+
+const usage = `npm run compat [-- names...] [--against kafka | --bootstrap HOST:PORT [--data-directory DIR]]
 npm run compat -- kill-loop [--rounds N] [--seed N] [--partitions N] [--load-ms MS] [--data-directory DIR]
 npm run compat -- power-cut [--cuts N] [--seed N] [--partitions N] [--load-ms MS]
 npm run compat -- librdkafka-suite [--tests 0001,0002] [--logs DIR] [--seconds S]
@@ -64,6 +84,19 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   })
 }
 
+interface AnyBroker {
+  readonly bootstrap: string
+  readonly port: number
+  readonly isAlive: boolean
+  readonly output: string
+  stop(): Promise<void>
+}
+
+async function startBroker(kind: "ottla" | "kafka", dataDirectory: string, port?: number): Promise<AnyBroker> {
+  if (kind === "kafka") return KafkaProcess.start(dataDirectory, brokerSettings, { port })
+  return BrokerProcess.start({ port: port ?? (await freePort()), dataDirectory, settings: brokerSettings })
+}
+
 async function runChecks(): Promise<boolean> {
   const wanted = checks.filter(({ name, byNameOnly }) =>
     byNameOnly ? words.includes(name) : words.length === 0 || words.some((word) => name.includes(word)),
@@ -73,11 +106,14 @@ async function runChecks(): Promise<boolean> {
     process.stderr.write(`compat: nothing is called ${words.join(" ")}. There are: ${names.join(" ")}\n`)
     return false
   }
-  let broker: BrokerProcess | undefined
+  let broker: AnyBroker | undefined
   let { bootstrap, "data-directory": dataDirectory } = options
+  const { against = "ottla" } = options
+  if (against !== "ottla" && against !== "kafka") throw new Error(`--against ${against}: there are ottla and kafka`)
   if (bootstrap === undefined && wanted.some(({ needsBroker }) => needsBroker !== false)) {
-    dataDirectory = temporaryDirectory("compat")
-    broker = await BrokerProcess.start({ port: await freePort(), dataDirectory })
+    dataDirectory = join(temporaryDirectory("compat"), "data")
+    mkdirSync(dataDirectory)
+    broker = await startBroker(against, dataDirectory)
     bootstrap = broker.bootstrap
   }
   bootstrap ??= "127.0.0.1:0"
@@ -103,7 +139,7 @@ async function runChecks(): Promise<boolean> {
     if (broker !== undefined && !broker.isAlive) {
       verdict = "FAIL"
       note = `the broker died:\n${broker.output}`
-      broker = await BrokerProcess.start(broker.options)
+      broker = await startBroker(against, dataDirectory!, broker.port)
     }
     counts[verdict] += 1
     const seconds = ((Date.now() - startedMs) / 1000).toFixed(1)

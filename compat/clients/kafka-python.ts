@@ -49,22 +49,28 @@ admin.close()
 print("fine")
 `
 
+/** A Python that has the package. Errors: `Skip`. */
+export async function pythonWith(module: string, requirement: string): Promise<string> {
+  if (!onPath("python3")) throw new Skip("python3 is missing")
+  const home = join(workDirectory, "python")
+  const python = join(home, "bin/python")
+  if (!existsSync(python)) {
+    mkdirSync(workDirectory, { recursive: true })
+    const made = await run("python3", ["-m", "venv", home])
+    if (made.code !== 0) throw new Skip(`no virtual environment: ${tail(made.stderr, 1)}`)
+  }
+  if ((await run(python, ["-c", `import ${module}`])).code !== 0) {
+    const installed = await run(python, ["-m", "pip", "install", "--quiet", requirement], { timeoutMs: 180_000 })
+    if (installed.code !== 0) throw new Skip(`pip could not install ${requirement}: ${tail(installed.stderr, 1)}`)
+  }
+  return python
+}
+
 export const kafkaPython: Check = {
   name: "kafka-python",
   about: requirement,
   async run({ bootstrap, topic }) {
-    if (!onPath("python3")) throw new Skip("python3 is missing")
-    const home = join(workDirectory, "python")
-    const python = join(home, "bin/python")
-    if (!existsSync(python)) {
-      mkdirSync(workDirectory, { recursive: true })
-      const made = await run("python3", ["-m", "venv", home])
-      if (made.code !== 0) throw new Skip(`no virtual environment: ${tail(made.stderr, 1)}`)
-    }
-    if ((await run(python, ["-c", "import kafka"])).code !== 0) {
-      const installed = await run(python, ["-m", "pip", "install", "--quiet", requirement], { timeoutMs: 180_000 })
-      if (installed.code !== 0) throw new Skip(`pip could not install ${requirement}: ${tail(installed.stderr, 1)}`)
-    }
+    const python = await pythonWith("kafka", requirement)
     const output = await runOk(python, ["-c", program, bootstrap, topic("kafka-python")])
     expect(output.includes("fine"), output)
     return undefined

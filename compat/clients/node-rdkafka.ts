@@ -68,7 +68,8 @@ interface Answer {
   readonly offsetOfTime: number
 }
 
-async function addon(): Promise<string> {
+/** The folder it is installed in, built. Errors: `Skip`. */
+export async function nodeRdkafkaAddon(): Promise<string> {
   const directory = await npmPackages("node-rdkafka", ["node-rdkafka@3.6.1"])
   const home = join(directory, "node_modules/node-rdkafka")
   if (existsSync(join(home, "build/Release/node-librdkafka.node"))) return directory
@@ -84,7 +85,7 @@ export const nodeRdkafka: Check = {
   name: "node-rdkafka",
   about: "node-rdkafka 3.6.1",
   async run({ bootstrap, topic }) {
-    const directory = await addon()
+    const directory = await nodeRdkafkaAddon()
     const output = await runOk(process.execPath, ["-e", program, "--", bootstrap, topic("node-rdkafka")], {
       cwd: directory,
       timeoutMs: 120_000,

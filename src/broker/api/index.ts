@@ -1,4 +1,5 @@
 /** The APIs this broker answers, which is what ApiVersions says. One that is declared and not listed here does not exist for clients. */
+import { apis } from "../../protocol/messages/index.js"
 import type { ApiHandler } from "../services.js"
 import { alterConfigsHandler, incrementalAlterConfigsHandler } from "./alter-configs.js"
 import { alterReplicaLogDirsHandler } from "./alter-replica-log-dirs.js"
@@ -17,6 +18,7 @@ import { describeLogDirsHandler } from "./describe-log-dirs.js"
 import { describeProducersHandler } from "./describe-producers.js"
 import { describeTopicPartitionsHandler } from "./describe-topic-partitions.js"
 import { electLeadersHandler } from "./elect-leaders.js"
+import { explainGroupHandler } from "./explain-group.js"
 import { fetchHandler } from "./fetch.js"
 import { findCoordinatorHandler } from "./find-coordinator.js"
 import { heartbeatHandler } from "./heartbeat.js"
@@ -49,7 +51,7 @@ export function apiHandlers(): readonly ApiHandler[] {
     syncGroupHandler,
     describeGroupsHandler,
     listGroupsHandler,
-    apiVersionsHandler(() => handlers),
+    apiVersionsHandler(() => handlers.filter(({ api }) => apis.includes(api))),
     createTopicsHandler,
     deleteTopicsHandler,
     deleteRecordsHandler,
@@ -70,6 +72,7 @@ export function apiHandlers(): readonly ApiHandler[] {
     consumerGroupDescribeHandler,
     listConfigResourcesHandler,
     describeTopicPartitionsHandler,
+    explainGroupHandler,
   ]
   return handlers
 }

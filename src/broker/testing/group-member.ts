@@ -151,7 +151,7 @@ export async function committedOffset(
 ): Promise<{ offset: number; metadata: string | null; errorCode: number }> {
   const { groups } = await client.send(offsetFetch, 8, {
     groupId: "",
-    topics: null,
+    topics: [],
     groups: [{ groupId, topics: [{ name: topic, topicId: zeroId, partitionIndexes: [partition] }] }],
     requireStable: false,
   })

@@ -4,6 +4,7 @@
  * Owns the composition of its parts, heartbeats, and sessions that are over; the requests that move a group have a file each. Invariant: a group that is not classic is as unknown here as
  * one that does not exist.
  */
+import { invariant } from "../../../base/assert.js"
 import { type ErrorCode, Errors } from "../../../protocol/errors.js"
 import type { RequestOf, ResponseInputOf } from "../../../protocol/message.js"
 import type { heartbeat } from "../../../protocol/messages/heartbeat.js"
@@ -22,7 +23,7 @@ import {
 } from "../contract.js"
 import type { GroupRecord, GroupRecordOf } from "../group-records.js"
 import { ClassicGroup } from "./classic-group.js"
-import type { JoinResponse, SyncResponse } from "./classic-member.js"
+import type { JoinResponse, MemberProtocol, SyncResponse } from "./classic-member.js"
 import { describeGroup } from "./describe.js"
 import { explainGroup } from "./explain.js"
 import { checkAndNoteMember, checkMember } from "./identity.js"
@@ -144,11 +145,7 @@ export class ClassicProtocol implements GroupProtocol<ClassicGroup> {
   }
 
   loaded(group: ClassicGroup, now: Now): Outcome {
-    group.isStarted = true
-    for (const member of group.members.values()) {
-      member.lastSeenMs = now.monotonicMs
-      this.#membership.restartSession(group, member, now)
-    }
+    this.#start(group, now)
     const { size } = group.members
     const event = { generation: group.generationId, members: size }
     this.#rebalance.note(group, { type: "group-loaded", ...event }, now)
@@ -159,6 +156,37 @@ export class ClassicProtocol implements GroupProtocol<ClassicGroup> {
       `the group has ${size} members, and no more than ${classicMaxSize} are allowed`,
       now,
     )
+  }
+
+  #start(group: ClassicGroup, now: Now): void {
+    group.isStarted = true
+    for (const member of group.members.values()) {
+      member.lastSeenMs = now.monotonicMs
+      this.#membership.restartSession(group, member, now)
+    }
+  }
+
+  /**
+   * A group that was of the other protocol and is classic from this decision on, in the generation of `record`, which is written by the same outcome. Each member comes with all that it
+   * supports, of which the log has only what was chosen.
+   */
+  adopt(
+    { key, value }: GroupRecordOf<"GroupMetadata">,
+    protocolsOf: (memberId: string) => readonly MemberProtocol[],
+    now: Now,
+  ): ClassicGroup {
+    invariant(value !== null, "a group is adopted by a tombstone")
+    const group = new ClassicGroup(key.group)
+    group.replay(value)
+    for (const member of group.members.values())
+      group.update(member, {
+        sessionTimeoutMs: member.sessionTimeoutMs,
+        rebalanceTimeoutMs: member.rebalanceTimeoutMs,
+        protocols: protocolsOf(member.memberId),
+      })
+    this.groups.put(group)
+    this.#start(group, now)
+    return group
   }
 
   unloaded(group: ClassicGroup, error: ErrorCode): void {

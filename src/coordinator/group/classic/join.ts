@@ -168,7 +168,8 @@ export class Join {
     const isUnchanged = member.matches(request.protocols)
     switch (group.state) {
       case "PreparingRebalance":
-        return this.#update(group, member, `member ${memberId} rejoined${says}`, joining)
+        // What it was asked to do is no event of its own.
+        return this.#update(group, member, undefined, joining)
       case "CompletingRebalance":
         // It did not get the answer to its first join, so it gets it again.
         if (isUnchanged) return answerCurrent(group, member, joining)
@@ -184,11 +185,12 @@ export class Join {
     }
   }
 
-  #update(group: ClassicGroup, member: ClassicMember, reason: string, joining: Joining): Outcome {
+  #update(group: ClassicGroup, member: ClassicMember, reason: string | undefined, joining: Joining): Outcome {
     group.update(member, termsOf(joining))
     group.parkJoin(member, joining.join)
-    this.rebalance.note(group, { type: "member-rejoined", ...namesOf(member), reason }, joining.now)
-    return this.rebalance.prepareOrComplete(group, reason, joining.now)
+    const because = reason === undefined ? {} : { reason }
+    this.rebalance.note(group, { type: "member-rejoined", ...namesOf(member), ...because }, joining.now)
+    return this.rebalance.prepareOrComplete(group, reason ?? "", joining.now)
   }
 
   #add(group: ClassicGroup, memberId: string, joining: Joining): Outcome {

@@ -63,7 +63,8 @@ export class Leave {
     const member = group.members.get(known!)!
     this.membership.drop(group, member)
     left.push(member.memberId)
-    const reason = `it asked to leave${clientReason(leaving.reason)}`
+    const how = memberId === "" ? "it was removed by its instance id" : "it asked to leave"
+    const reason = `${how}${clientReason(leaving.reason)}`
     this.rebalance.note(group, { type: "member-left", ...namesOf(member), reason }, now)
     return Errors.NONE
   }

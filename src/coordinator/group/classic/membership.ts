@@ -104,5 +104,5 @@ const sessionKey = (group: ClassicGroup, memberId: string): string => `${group.g
 export function clientReason(reason: string | null): string {
   if (reason === null || reason === "") return ""
   const short = reason.length > clientReasonCharactersMax ? `${reason.slice(0, clientReasonCharactersMax)}...` : reason
-  return ` (it says: ${short})`
+  return ` (reason given: ${short})`
 }

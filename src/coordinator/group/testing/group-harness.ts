@@ -185,15 +185,16 @@ export class GroupHarness<P extends HarnessProtocol> {
     return { wallMs: wallStartMs + this.#elapsedMs, monotonicMs: this.#elapsedMs }
   }
 
-  /** Sends a request. The label names it in the trace; undefined: it stays out of it. */
+  /** Sends a request. The label, which begins with who asks, names it in the trace; undefined: it stays out of it. */
   ask<Response>(
     label: string | undefined,
     decide: (respond: Respond<Response>, now: Now) => Outcome,
     text: (response: Response) => string = valueText,
+    who = label?.split(" ")[0],
   ): Asked<Response> {
     if (label !== undefined) this.trace.step(label)
     const asked = new Asked<Response>(label ?? "a request", (response) => {
-      if (label !== undefined) this.trace.happened(`${label.split(" ")[0]} <- ${text(response)}`)
+      if (label !== undefined) this.trace.happened(`${who} <- ${text(response)}`)
     })
     this.run((now) => decide(asked.respond, now))
     return asked

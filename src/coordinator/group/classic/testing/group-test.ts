@@ -224,6 +224,7 @@ export class GroupTest {
       })),
       `${leaving.join(", ")} ${leaving.length === 1 ? "leaves" : "leave"}`,
       options.groupId,
+      leaving.join(", "),
     )
   }
 
@@ -233,8 +234,9 @@ export class GroupTest {
       readonly groupInstanceId: string | null
       readonly reason?: string
     }[],
-    label = "an administrator removes members",
+    label = "administrator removes members",
     group = groupId,
+    who = "administrator",
   ): Asked<LeaveResponse> {
     return this.#ask(
       leaveGroup.request,
@@ -243,6 +245,7 @@ export class GroupTest {
       label,
       leaveText,
       (request, respond: (r: LeaveResponse) => void, now) => this.harness.protocol.leave(request, respond, now),
+      who,
     )
   }
 
@@ -295,10 +298,11 @@ export class GroupTest {
       respond: (response: Response) => void,
       now: ReturnType<GroupHarness<ClassicProtocol>["now"]>,
     ) => ReturnType<ClassicProtocol["heartbeat"]>,
+    who?: string,
   ): Asked<Response> {
     const frame = message.encodeToBuffer(input, version)
     const request = message.decode(new Reader(frame), version)
-    const asked = this.harness.ask<Response>(label, (respond, now) => decide(request, respond, now), text)
+    const asked = this.harness.ask<Response>(label, (respond, now) => decide(request, respond, now), text, who)
     frame.fill(recycledByte)
     return asked
   }

@@ -1,0 +1,289 @@
+/**
+ * What requests and timeouts do to a group in common: another epoch, another target, members that go, deadlines.
+ *
+ * Owns the timers of groups under the consumer protocol, and how one change leads to the next: membership or metadata to an epoch, an epoch to a target. The invariant: whatever raises the
+ * epoch sees to it that a target will be made.
+ */
+import type { GroupEvent, Groups, Now, Outcome, ShardContext } from "../contract.js"
+import type { ConsumerGroup, LiveMember } from "./consumer-group.js"
+import { type ConsumerMember, memberStates } from "./consumer-member.js"
+import { GroupDraft } from "./group-draft.js"
+import { metadataHash } from "./metadata-hash.js"
+import { countOwned } from "./owned-partitions.js"
+import { RegexResolution, regexRefreshMinIntervalMs } from "./regular-expressions.js"
+import { assignmentDelayMs, computeTarget } from "./target-assignment.js"
+
+const timerKinds = ["session", "revocation", "join", "sync"] as const
+export type MemberTimer = (typeof timerKinds)[number]
+
+/** Group and member ids may hold any character: the length keeps them apart. */
+const memberKey = (kind: MemberTimer, groupId: string, memberId: string): string =>
+  `consumer ${kind} ${groupId.length} ${groupId} ${memberId}`
+const groupKey = (kind: "assignment" | "metadata" | "regexes", groupId: string): string => `consumer ${kind} ${groupId}`
+
+export class GroupChanges {
+  /** Turns the group into a classic one if the members that remain call for it. */
+  downgrade: (group: ConsumerGroup, leaving: ReadonlySet<string>, now: Now) => Outcome | undefined = () => undefined
+
+  constructor(
+    readonly context: ShardContext,
+    readonly groups: Groups,
+  ) {}
+
+  find(groupId: string): ConsumerGroup | undefined {
+    const group = this.groups.get(groupId)
+    return group?.kind === "consumer" ? (group as ConsumerGroup) : undefined
+  }
+
+  note(groupId: string, event: GroupEvent, now: Now): void {
+    this.context.note(groupId, event, now)
+  }
+
+  /** Raises the epoch if `reason` says why, or if the metadata of the topics has changed. */
+  updateEpoch(draft: GroupDraft, reason: string | undefined, now: Now): void {
+    const hash = metadataHash(this.context.image(), draft.subscribedTopics())
+    const because = reason ?? (hash === draft.metadataHash ? undefined : "a subscribed topic has changed")
+    if (because === undefined) return
+    draft.setEpoch(draft.groupEpoch + 1, hash)
+    if (draft.memberCount === 0) this.note(draft.groupId, { type: "group-emptied", generation: draft.groupEpoch }, now)
+    else this.note(draft.groupId, { type: "rebalance-started", generation: draft.groupEpoch, reason: because }, now)
+  }
+
+  /** Makes the target that the epoch calls for, now or once the interval has passed. */
+  updateTarget(draft: GroupDraft, now: Now): void {
+    const { group, groupId } = draft
+    if (draft.groupEpoch <= draft.assignmentEpoch || draft.memberCount === 0) return
+    const { settings, timers } = this.context
+    const key = groupKey("assignment", groupId)
+    const delayMs = assignmentDelayMs(group, settings.consumerAssignmentIntervalMs(groupId), now)
+    if (delayMs > 0) {
+      this.#scheduleTarget(groupId, delayMs)
+      return
+    }
+    timers.cancel(key)
+    const { members, partitions } = computeTarget(draft, this.context.image(), settings.consumerAssignors, now)
+    this.note(groupId, { type: "assignment-computed", generation: draft.groupEpoch, members, partitions }, now)
+  }
+
+  /** As `updateTarget`, but never within this decision: what else happens now may go into the same target. */
+  updateTargetSoon(draft: GroupDraft, now: Now): void {
+    if (draft.groupEpoch <= draft.assignmentEpoch || draft.memberCount === 0) return
+    const intervalMs = this.context.settings.consumerAssignmentIntervalMs(draft.groupId)
+    this.#scheduleTarget(draft.groupId, assignmentDelayMs(draft.group, intervalMs, now))
+  }
+
+  #scheduleTarget(groupId: string, delayMs: number): void {
+    this.context.timers.schedule(groupKey("assignment", groupId), delayMs, (now) => {
+      const group = this.find(groupId)
+      if (group === undefined) return { records: [] }
+      const draft = new GroupDraft(group)
+      this.updateTarget(draft, now)
+      return { records: draft.records }
+    })
+  }
+
+  /** Takes members out of the group, whatever they have. */
+  remove(group: ConsumerGroup, memberIds: readonly string[], reason: string, now: Now): Outcome {
+    const downgraded = this.downgrade(group, new Set(memberIds), now)
+    for (const memberId of memberIds) this.forget(group, memberId)
+    if (downgraded !== undefined) return downgraded
+    const draft = new GroupDraft(group)
+    for (const memberId of memberIds) draft.removeMember(memberId)
+    this.updateEpoch(draft, reason, now)
+    this.updateTargetSoon(draft, now)
+    return { records: draft.records }
+  }
+
+  /** A sign of life. */
+  touch(group: ConsumerGroup, member: ConsumerMember, now: Now): void {
+    const { memberId } = member
+    const sessionTimeoutMs =
+      member.classic?.sessionTimeoutMs ?? this.context.settings.consumerSessionTimeoutMs(group.groupId)
+    const live = this.#live(group, memberId)
+    live.lastHeartbeatMs = now.monotonicMs
+    live.sessionTimeoutMs = sessionTimeoutMs
+    this.context.timers.schedule(live.sessionKey, sessionTimeoutMs, live.onSessionEnd)
+  }
+
+  #live(group: ConsumerGroup, memberId: string): LiveMember {
+    let live = group.live.get(memberId)
+    if (live !== undefined) return live
+    const { groupId } = group
+    live = {
+      sessionKey: memberKey("session", groupId, memberId),
+      onSessionEnd: (now) => this.#endSession(groupId, memberId, now),
+      lastHeartbeatMs: 0,
+      sessionTimeoutMs: 0,
+      revocationDeadlineMs: undefined,
+    }
+    group.live.set(memberId, live)
+    return live
+  }
+
+  #endSession(groupId: string, memberId: string, now: Now): Outcome {
+    const group = this.find(groupId)
+    const member = group?.members.get(memberId)
+    const live = group?.live.get(memberId)
+    if (group === undefined || member === undefined || live === undefined) {
+      // It never became one: its record was refused.
+      group?.live.delete(memberId)
+      return { records: [] }
+    }
+    const lateByMs = now.monotonicMs - live.lastHeartbeatMs - live.sessionTimeoutMs
+    this.#noteMissed(group, member, "session", lateByMs, now)
+    return this.remove(group, [memberId], `member ${memberId} did not send a heartbeat in time`, now)
+  }
+
+  #noteMissed(
+    group: ConsumerGroup,
+    { memberId, instanceId }: ConsumerMember,
+    deadline: NonNullable<GroupEvent["deadline"]>,
+    lateByMs: number,
+    now: Now,
+  ): void {
+    this.note(
+      group.groupId,
+      { type: "member-missed-deadline", memberId, ...(instanceId !== null && { instanceId }), deadline, lateByMs },
+      now,
+    )
+  }
+
+  /** The member has until then to let go of what was taken from it. Members of the classic protocol rejoin instead. */
+  watchRevocation(group: ConsumerGroup, member: ConsumerMember, now: Now): void {
+    const { groupId } = group
+    const { memberId, rebalanceTimeoutMs, memberEpoch } = member
+    const live = this.#live(group, memberId)
+    const key = memberKey("revocation", groupId, memberId)
+    if (member.state !== memberStates.unrevokedPartitions || member.classic !== null || memberEpoch < 0) {
+      if (live.revocationDeadlineMs === undefined) return
+      live.revocationDeadlineMs = undefined
+      this.context.timers.cancel(key)
+      return
+    }
+    const deadlineMs = now.monotonicMs + rebalanceTimeoutMs
+    live.revocationDeadlineMs = deadlineMs
+    this.context.timers.schedule(key, rebalanceTimeoutMs, (then) => {
+      const current = this.find(groupId)
+      const late = current?.members.get(memberId)
+      if (current === undefined || late?.state !== memberStates.unrevokedPartitions || late.memberEpoch !== memberEpoch)
+        return { records: [] }
+      this.#noteMissed(current, late, "revocation", then.monotonicMs - deadlineMs, then)
+      return this.remove(current, [memberId], `member ${memberId} did not let go of its partitions in time`, then)
+    })
+  }
+
+  /** A classic member that does not come with what it owes within `timeoutMs` is removed. */
+  watchClassic(group: ConsumerGroup, member: ConsumerMember, kind: "join" | "sync", timeoutMs: number, now: Now): void {
+    const { groupId } = group
+    const { memberId } = member
+    const deadlineMs = now.monotonicMs + timeoutMs
+    this.context.timers.schedule(memberKey(kind, groupId, memberId), timeoutMs, (then) => {
+      const current = this.find(groupId)
+      const late = current?.members.get(memberId)
+      if (current === undefined || late === undefined) return { records: [] }
+      this.#noteMissed(current, late, kind, then.monotonicMs - deadlineMs, then)
+      return this.remove(current, [memberId], `member ${memberId} did not ${kind} in time`, then)
+    })
+  }
+
+  unwatchClassic(group: ConsumerGroup, memberId: string, kind: "join" | "sync"): void {
+    this.context.timers.cancel(memberKey(kind, group.groupId, memberId))
+  }
+
+  /** Nothing is expected of the member any more. */
+  forget(group: ConsumerGroup, memberId: string): void {
+    group.live.delete(memberId)
+    for (const kind of timerKinds) this.context.timers.cancel(memberKey(kind, group.groupId, memberId))
+  }
+
+  /** Everything that runs by time, of all members; and what changed while nobody looked. */
+  loaded(group: ConsumerGroup, now: Now): Outcome {
+    for (const member of group.members.values()) {
+      this.touch(group, member, now)
+      this.watchRevocation(group, member, now)
+    }
+    if (group.isEmpty) return { records: [] }
+    if (group.regexSubscribers.size > 0) this.refreshRegexes(group, now)
+    return this.#refreshMetadata(group, now)
+  }
+
+  #refreshMetadata(group: ConsumerGroup, now: Now): Outcome {
+    const draft = new GroupDraft(group)
+    if (!group.isEmpty) this.updateEpoch(draft, undefined, now)
+    this.updateTarget(draft, now)
+    return { records: draft.records }
+  }
+
+  onTopicsChanged(group: ConsumerGroup, names: ReadonlySet<string>, now: Now): void {
+    if (group.regexSubscribers.size > 0) this.refreshRegexes(group, now)
+    for (const name of names) {
+      if (!group.isSubscribedTo(name)) continue
+      const { groupId } = group
+      this.context.timers.schedule(groupKey("metadata", groupId), 0, (then) => {
+        const current = this.find(groupId)
+        return current === undefined ? { records: [] } : this.#refreshMetadata(current, then)
+      })
+      return
+    }
+  }
+
+  /** Sees to it that all expressions of the group are resolved again, soon, but not too often. */
+  refreshRegexes(group: ConsumerGroup, now: Now): void {
+    const { settings } = this.context
+    const intervalMs = Math.min(regexRefreshMinIntervalMs, settings.consumerRegexRefreshIntervalMs)
+    this.resolveRegexes(group, Math.max(0, group.regexesResolvedMs + intervalMs - now.monotonicMs))
+  }
+
+  resolveRegexes({ groupId }: ConsumerGroup, delayMs: number): void {
+    this.context.timers.schedule(groupKey("regexes", groupId), delayMs, (now) => {
+      const group = this.find(groupId)
+      if (group === undefined) return { records: [] }
+      group.resolution ??= new RegexResolution(group.regexSubscribers.keys(), this.context.image())
+      if (!group.resolution.advance()) {
+        this.resolveRegexes(group, 0)
+        return { records: [] }
+      }
+      return this.#resolved(group, group.resolution, now)
+    })
+  }
+
+  #resolved(group: ConsumerGroup, resolution: RegexResolution, now: Now): Outcome {
+    group.resolution = undefined
+    group.regexesResolvedMs = now.monotonicMs
+    const draft = new GroupDraft(group)
+    let reason: string | undefined
+    for (const [regex, topics] of resolution.topics) {
+      if (!group.regexSubscribers.has(regex)) continue
+      const before = group.regexes.get(regex)?.topics
+      if (before !== undefined && before.size === topics.size && [...topics].every((topic) => before.has(topic)))
+        continue
+      draft.setResolved(regex, { topics, version: resolution.version, timestampMs: now.wallMs })
+      reason = `expression ${regex} stands for other topics`
+    }
+    // Members may have come with other ones, and topics may have come, while this went on.
+    for (const regex of group.regexSubscribers.keys())
+      if (!resolution.topics.has(regex) && !group.regexes.has(regex)) this.resolveRegexes(group, 0)
+    if (this.context.image().topics !== resolution.image.topics) this.refreshRegexes(group, now)
+    this.updateEpoch(draft, reason, now)
+    this.updateTarget(draft, now)
+    return { records: draft.records }
+  }
+
+  /** Tells the timeline how far a member has come. */
+  noteProgress(draft: GroupDraft, before: ConsumerMember | undefined, after: ConsumerMember, now: Now): void {
+    const { groupId } = draft
+    const { memberId, memberEpoch: generation } = after
+    const revoked = before === undefined ? 0 : countOwned(before.pendingRevocation)
+    if (
+      revoked > 0 &&
+      after.pendingRevocation !== before?.pendingRevocation &&
+      countOwned(after.pendingRevocation) === 0
+    )
+      this.note(groupId, { type: "partitions-revoked", memberId, generation, partitions: revoked }, now)
+    if (after.state !== memberStates.stable || after.memberEpoch !== draft.assignmentEpoch) return
+    const partitions = countOwned(after.assigned)
+    this.note(groupId, { type: "assignment-received", memberId, generation, partitions }, now)
+    if (draft.isSettled())
+      this.note(groupId, { type: "rebalance-completed", generation, members: draft.memberCount }, now)
+  }
+}
