@@ -54,11 +54,9 @@ export interface ConsumerRules {
   readonly ofGroup: GroupProtocol<GroupBase>
   /** The requests of classic members of a consumer group. */
   readonly classic: ClassicRequests
-  heartbeat: Decide<RequestOf<typeof consumerGroupHeartbeat>, ResponseInputOf<typeof consumerGroupHeartbeat>>
-  /** As ConsumerGroupDescribe answers. */
-  describeConsumer(
-    group: GroupBase,
-  ): Omit<ResponseInputOf<typeof consumerGroupDescribe>["groups"][number], "authorizedOperations">
+  readonly heartbeat: Decide<RequestOf<typeof consumerGroupHeartbeat>, ResponseInputOf<typeof consumerGroupHeartbeat>>
+  /** As ConsumerGroupDescribe answers. Undefined: it is no consumer group. */
+  describeConsumer(group: GroupBase): DescribedConsumerGroup | undefined
   replay(record: ConsumerRecord): void
   /** Topics were created, deleted, or have more partitions. */
   onTopicsChanged(names: ReadonlySet<string>, now: Now): void
@@ -67,10 +65,13 @@ export interface ConsumerRules {
 export type GroupRules = (
   context: ShardContext,
   groups: Groups,
-) => { readonly classic: ClassicRules; readonly consumer?: ConsumerRules }
+) => { readonly classic: ClassicRules; readonly consumer: ConsumerRules }
 
 type DescribedClassicGroup = Omit<ResponseInputOf<typeof describeGroups>["groups"][number], "authorizedOperations">
-export type DescribedConsumerGroup = ReturnType<ConsumerRules["describeConsumer"]>
+export type DescribedConsumerGroup = Omit<
+  ResponseInputOf<typeof consumerGroupDescribe>["groups"][number],
+  "authorizedOperations"
+>
 
 export interface ListedGroup {
   readonly groupId: string
@@ -92,7 +93,7 @@ export class GroupShard implements ShardState<GroupRecord> {
   readonly #offsets = new OffsetStore()
   readonly #timelines = new Timelines()
   readonly #classic: ClassicRules
-  readonly #consumer: ConsumerRules | undefined
+  readonly #consumer: ConsumerRules
   #context: ShardContext
 
   constructor(
@@ -121,7 +122,7 @@ export class GroupShard implements ShardState<GroupRecord> {
   replay(record: GroupRecord): void {
     if (record.type === "OffsetCommit") this.#offsets.replay(record)
     else if (record.type === "GroupMetadata") this.#classic.replay(record)
-    else this.#consumer?.replay(record)
+    else this.#consumer.replay(record)
   }
 
   loaded(now: Now): void {
@@ -137,7 +138,7 @@ export class GroupShard implements ShardState<GroupRecord> {
   }
 
   #rulesOf(group: GroupBase): GroupProtocol<GroupBase> {
-    return (group.kind === "classic" ? this.#classic : this.#consumer!).ofGroup
+    return (group.kind === "classic" ? this.#classic : this.#consumer).ofGroup
   }
 
   /** A group with its rules; also one that exists by its offsets alone. */
@@ -148,7 +149,7 @@ export class GroupShard implements ShardState<GroupRecord> {
   }
 
   #classicRequests(groupId: string): ClassicRequests {
-    return this.#groups.get(groupId)?.kind === "consumer" ? this.#consumer!.classic : this.#classic
+    return this.#groups.get(groupId)?.kind === "consumer" ? this.#consumer.classic : this.#classic
   }
 
   readonly join: ClassicRequests["join"] = (request, client, respond, now) =>
@@ -164,7 +165,7 @@ export class GroupShard implements ShardState<GroupRecord> {
     this.#classicRequests(request.groupId).leave(request, client, respond, now)
 
   readonly consumerHeartbeat: ConsumerRules["heartbeat"] = (request, client, respond, now) =>
-    this.#consumer!.heartbeat(request, client, respond, now)
+    this.#consumer.heartbeat(request, client, respond, now)
 
   /** Undefined: there is no such group for a client of the classic protocol. */
   describe(groupId: string): DescribedClassicGroup | undefined {
@@ -174,7 +175,7 @@ export class GroupShard implements ShardState<GroupRecord> {
 
   describeConsumer(groupId: string): DescribedConsumerGroup | undefined {
     const group = this.#groups.get(groupId)
-    return group === undefined || group.kind !== "consumer" ? undefined : this.#consumer!.describeConsumer(group)
+    return group === undefined ? undefined : this.#consumer.describeConsumer(group)
   }
 
   list(): ListedGroup[] {
@@ -203,7 +204,7 @@ export class GroupShard implements ShardState<GroupRecord> {
 
   /** Topics changed; of those that are gone nobody wants the offsets any more. */
   onTopicsChanged(names: ReadonlySet<string>, deleted: ReadonlySet<string>, now: Now): Outcome {
-    this.#consumer?.onTopicsChanged(names, now)
+    this.#consumer.onTopicsChanged(names, now)
     const records: GroupRecord[] = []
     if (deleted.size > 0)
       for (const groupId of this.#offsets.groupIds())

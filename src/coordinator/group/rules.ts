@@ -3,12 +3,43 @@
  *
  * Owns who needs whom: the consumer protocol converts classic groups and serves their members, so it has the classic rules at hand. Rules are asked about groups of their own kind only.
  */
+import { Errors } from "../../protocol/errors.js"
 import { ClassicGroup } from "./classic/classic-group.js"
 import { ClassicProtocol } from "./classic/classic-protocol.js"
-import type { GroupRules } from "./group-shard.js"
+import { ConsumerGroup } from "./consumer/consumer-group.js"
+import { ConsumerProtocol } from "./consumer/consumer-protocol.js"
+import { nothingToWrite } from "./contract.js"
+import type { ClassicRequests, GroupRules } from "./group-shard.js"
+
+/** No member of a consumer group speaks the classic protocol. */
+const notClassic: ClassicRequests = {
+  join: ({ memberId }, { version }, respond) => {
+    respond({
+      errorCode: Errors.INCONSISTENT_GROUP_PROTOCOL,
+      memberId,
+      leader: "",
+      members: [],
+      protocolName: version >= 7 ? null : "",
+    })
+    return nothingToWrite
+  },
+  sync: (_request, _client, respond) => {
+    respond({ errorCode: Errors.UNKNOWN_MEMBER_ID, assignment: Buffer.alloc(0) })
+    return nothingToWrite
+  },
+  heartbeat: (_request, _client, respond) => {
+    respond({ errorCode: Errors.UNKNOWN_MEMBER_ID })
+    return nothingToWrite
+  },
+  leave: (_request, _client, respond) => {
+    respond({ errorCode: Errors.UNKNOWN_MEMBER_ID, members: [] })
+    return nothingToWrite
+  },
+}
 
 export const groupRules: GroupRules = (context, groups) => {
   const classic = new ClassicProtocol(context, groups)
+  const consumer = new ConsumerProtocol(context, groups)
   return {
     classic: {
       ofGroup: classic,
@@ -18,6 +49,14 @@ export const groupRules: GroupRules = (context, groups) => {
       leave: (request, _client, respond, now) => classic.leave(request, respond, now),
       replay: (record) => classic.replay(record),
       newGroup: (groupId) => new ClassicGroup(groupId),
+    },
+    consumer: {
+      ofGroup: consumer,
+      classic: notClassic,
+      heartbeat: (request, client, respond, now) => consumer.heartbeat(request, client, respond, now),
+      describeConsumer: (group) => (group instanceof ConsumerGroup ? consumer.describeConsumer(group) : undefined),
+      replay: (record) => consumer.replay(record),
+      onTopicsChanged: (names, now) => consumer.onTopicsChanged(names, now),
     },
   }
 }
