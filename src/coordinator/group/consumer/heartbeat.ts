@@ -4,9 +4,10 @@
  * Owns the rules of one request. The invariant: a heartbeat that says nothing new and finds nothing changed costs the same in a group of any size, and writes nothing.
  * Source: KIP-848; Kafka's GroupMetadataManager for the errors.
  */
-import { topicById } from "../../../metadata/image.js"
-import { Errors } from "../../../protocol/errors.js"
+import { type ErrorCode, Errors } from "../../../protocol/errors.js"
+import { writeError } from "../classic/responses.js"
 import type { ClientInfo, GroupRecord, Now, Outcome, Respond } from "../contract.js"
+import { advanceMember } from "./advance-member.js"
 import { ConsumerGroup } from "./consumer-group.js"
 import {
   type ConsumerMember,
@@ -28,10 +29,8 @@ import {
   type Refused,
   refusal,
   refused,
-  writeError,
 } from "./heartbeat-request.js"
 import { isWithin, nothingOwned, ownsSame, type ReportedPartitions, topicPartitionsOf } from "./owned-partitions.js"
-import { reconcile } from "./reconcile.js"
 import { compileRegex, RegexResolution } from "./regular-expressions.js"
 
 /** A group that a member may join, with what must be written to make it one. */
@@ -39,6 +38,14 @@ export interface Joinable {
   readonly group: ConsumerGroup
   readonly records: readonly GroupRecord[]
   readonly isNew: boolean
+  /** It is another kind of group from then on. */
+  readonly converted?: { readonly reason: string; readonly members: number }
+}
+
+interface Decided {
+  readonly response: HeartbeatResponse
+  readonly records: readonly GroupRecord[]
+  readonly onWritten?: ((error: ErrorCode) => void) | undefined
 }
 
 export interface MemberOnItsWay {
@@ -64,21 +71,19 @@ export class Heartbeats {
       respond(refusal(outcome))
       return { records: [] }
     }
-    const { response, records } = outcome
+    const { response, records, onWritten } = outcome
     return {
       records,
-      onWritten: (error) =>
+      onWritten: (error) => {
+        onWritten?.(error)
         respond(
           error === Errors.NONE ? response : { errorCode: writeError(error), memberEpoch: 0, heartbeatIntervalMs: 0 },
-        ),
+        )
+      },
     }
   }
 
-  #decide(
-    request: HeartbeatRequest,
-    client: ClientInfo,
-    now: Now,
-  ): Refused | { response: HeartbeatResponse; records: readonly GroupRecord[] } {
+  #decide(request: HeartbeatRequest, client: ClientInfo, now: Now): Refused | Decided {
     const { groupId, memberEpoch } = request
     const group = this.changes.find(groupId)
     if (memberEpoch === leavingEpoch || memberEpoch === leavingStaticEpoch) {
@@ -101,11 +106,11 @@ export class Heartbeats {
   }
 
   #beat(
-    { group, records, isNew }: Joinable,
+    { group, records, isNew, converted }: Joinable,
     request: HeartbeatRequest,
     client: ClientInfo,
     now: Now,
-  ): Refused | { response: HeartbeatResponse; records: readonly GroupRecord[] } {
+  ): Refused | Decided {
     const { groupId } = group
     const { settings, random } = this.changes.context
     const memberId = request.memberId === "" ? random.uuid() : request.memberId
@@ -138,7 +143,8 @@ export class Heartbeats {
     this.changes.updateTarget(draft, now)
     member = updated
     if (!isReconciledTo(member, draft.assignmentEpoch) || hasSubscriptionChanged) {
-      const next = this.reconciled(draft, member, request.topicPartitions, hasSubscriptionChanged)
+      const image = this.changes.context.image()
+      const next = advanceMember(draft, image, member, request.topicPartitions, hasSubscriptionChanged)
       if (next === undefined)
         return refused(
           Errors.FENCED_MEMBER_EPOCH,
@@ -154,6 +160,12 @@ export class Heartbeats {
     return {
       records: records.length === 0 ? draft.records : [...records, ...draft.records],
       response: this.#answer(group, request, found, member, now),
+      // The timeline of a group ends when the records that remove it are replayed.
+      onWritten:
+        converted &&
+        ((error) => {
+          if (error === Errors.NONE) this.changes.note(groupId, { type: "group-converted", ...converted }, now)
+        }),
     }
   }
 
@@ -251,30 +263,6 @@ export class Heartbeats {
     return true
   }
 
-  /** The member one step further, written down. Undefined: it must start over. */
-  reconciled(
-    draft: GroupDraft,
-    member: ConsumerMember,
-    reported: ReportedPartitions | null,
-    hasSubscriptionChanged: boolean,
-  ): ConsumerMember | undefined {
-    const image = this.changes.context.image()
-    const position = reconcile({
-      position: member,
-      targetEpoch: draft.assignmentEpoch,
-      target: draft.target(member.memberId),
-      reported,
-      isSubscribedTo: (topicId) => {
-        const topic = topicById(image, topicId)
-        return topic !== undefined && draft.isSubscribedTo(member, topic.name)
-      },
-      hasSubscriptionChanged,
-      isTaken: (topicId, partition) => draft.isTaken(member.memberId, topicId, partition),
-    })
-    if (position === "fenced") return undefined
-    return position === member ? member : draft.moveMember(member, position)
-  }
-
   #noteJoin(group: ConsumerGroup, { how }: MemberOnItsWay, member: ConsumerMember, client: ClientInfo, now: Now): void {
     if (how === "stays") return
     const type = { joins: "member-joined", rejoins: "member-rejoined", replaces: "member-replaced" } as const
@@ -288,11 +276,7 @@ export class Heartbeats {
   }
 
   /** Errors: UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID. */
-  #leave(
-    group: ConsumerGroup,
-    { memberId, memberEpoch, instanceId }: HeartbeatRequest,
-    now: Now,
-  ): Refused | { response: HeartbeatResponse; records: readonly GroupRecord[] } {
+  #leave(group: ConsumerGroup, { memberId, memberEpoch, instanceId }: HeartbeatRequest, now: Now): Refused | Decided {
     const { groupId } = group
     const member = instanceId === null ? group.members.get(memberId) : group.staticMember(instanceId)
     if (member === undefined)
@@ -307,7 +291,7 @@ export class Heartbeats {
     const event = { type: "member-left", memberId, ...(instanceId !== null && { instanceId }) } as const
     if (memberEpoch === leavingEpoch) {
       this.changes.note(groupId, { ...event, reason: "it left" }, now)
-      return { response, records: this.changes.remove(group, [memberId], `member ${memberId} left`, now).records }
+      return { response, ...this.changes.remove(group, [memberId], `member ${memberId} left`, now) }
     }
     // It keeps its place until its session ends. What it was to let go of is let go: it has stopped.
     this.changes.note(groupId, { ...event, reason: "it will be back within its session" }, now)
