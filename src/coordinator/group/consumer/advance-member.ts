@@ -9,14 +9,14 @@ import type { GroupDraft } from "./group-draft.js"
 import type { ReportedPartitions } from "./owned-partitions.js"
 import { reconcile } from "./reconcile.js"
 
-/** The same object if nothing changes. Undefined: it must start over. */
+/** The same object if nothing changes. */
 export function advanceMember(
   draft: GroupDraft,
   image: MetadataImage,
   member: ConsumerMember,
   reported: ReportedPartitions | null,
   hasSubscriptionChanged: boolean,
-): ConsumerMember | undefined {
+): ConsumerMember {
   const position = reconcile({
     position: member,
     targetEpoch: draft.assignmentEpoch,
@@ -29,6 +29,5 @@ export function advanceMember(
     hasSubscriptionChanged,
     isTaken: (topicId, partition) => draft.isTaken(member.memberId, topicId, partition),
   })
-  if (position === "fenced") return undefined
   return position === member ? member : draft.moveMember(member, position)
 }

@@ -68,6 +68,9 @@ export class ClassicMembers {
       return refuse(Errors.MEMBER_ID_REQUIRED, memberId)
     const found = this.#joining(group, request, memberId)
     if (typeof found === "number") return refuse(found)
+    // What a later version wrote of it is not understood: it can only begin again, with nothing.
+    if (found.member.state === memberStates.unknown && subscription.ownedPartitions.length > 0)
+      return refuse(Errors.UNKNOWN_MEMBER_ID, "")
     return this.#join({ group, request, client, now }, found, subscription, respond)
   }
 
@@ -94,7 +97,6 @@ export class ClassicMembers {
     const { memberId } = member
     const image = this.changes.context.image()
     const draft = new GroupDraft(group)
-    if (replaced !== undefined) draft.replaceMember(replaced, member)
     const updated: ConsumerMember = {
       ...member,
       instanceId: request.groupInstanceId ?? member.instanceId,
@@ -107,8 +109,10 @@ export class ClassicMembers {
       serverAssignor: null,
       classic: { sessionTimeoutMs: request.sessionTimeoutMs, supportedProtocols: keptProtocols(request.protocols) },
     }
+    this.#noteJoin(group, updated, isNew ? "member-joined" : replaced && "member-replaced", now)
     // What it owns is part of what it says, so there is hardly a join that says nothing new.
-    draft.describeMember(updated)
+    if (replaced === undefined) draft.describeMember(updated)
+    else draft.replaceMember(replaced, updated)
     const regex = regexOf(member)
     if (regex !== undefined) draft.forgetUnused(regex)
     const hasNewTopics =
@@ -118,24 +122,6 @@ export class ClassicMembers {
     this.changes.updateTarget(draft, now)
     const reported = reportedFrom(subscription.ownedPartitions, image)
     const advanced = advanceMember(draft, image, updated, reported, hasNewTopics && !isNew)
-    if (advanced === undefined) {
-      respond(joinResponse(client.version, { errorCode: Errors.UNKNOWN_MEMBER_ID, memberId }))
-      return nothingToWrite
-    }
-    if (isNew || replaced !== undefined)
-      this.changes.note(
-        group.groupId,
-        {
-          type: isNew ? "member-joined" : "member-replaced",
-          memberId,
-          ...(updated.instanceId !== null && { instanceId: updated.instanceId }),
-          clientId: client.clientId,
-          clientHost: client.clientHost,
-          generation: advanced.memberEpoch,
-          reason: "it speaks the classic protocol",
-        },
-        now,
-      )
     if (advanced !== updated) this.changes.noteProgress(draft, isNew ? undefined : member, advanced, now)
     if (replaced !== undefined) this.changes.forget(group, replaced.memberId)
     this.changes.touch(group, advanced, now)
@@ -161,6 +147,21 @@ export class ClassicMembers {
           ),
         ),
     }
+  }
+
+  #noteJoin(
+    { groupId }: ConsumerGroup,
+    { memberId, instanceId, clientId, clientHost }: ConsumerMember,
+    type: "member-joined" | "member-replaced" | undefined,
+    now: Now,
+  ): void {
+    if (type === undefined) return
+    const reason = "it speaks the classic protocol"
+    this.changes.note(
+      groupId,
+      { type, memberId, ...(instanceId !== null && { instanceId }), clientId, clientHost, reason },
+      now,
+    )
   }
 
   sync(request: SyncRequest, respond: Respond<SyncResponse>, now: Now): Outcome {

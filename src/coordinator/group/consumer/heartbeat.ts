@@ -134,8 +134,16 @@ export class Heartbeats {
           `SubscribedTopicRegex \`${regex}\` is not a valid regular expression: ${compiled}.`,
         )
     }
-    if (found.how === "replaces") draft.replaceMember(group.staticMember(request.instanceId!)!, member)
-    if (updated !== member || found.how === "joins") draft.describeMember(updated)
+    if (isLost(member, request))
+      return refused(
+        Errors.FENCED_MEMBER_EPOCH,
+        "The consumer group member is in a unknown state. The member must abandon all its partitions and rejoin.",
+      )
+    // Nothing is refused from here on.
+    if (isNew) this.changes.note(groupId, { type: "group-created" }, now)
+    this.#noteJoin(group, found, updated, now)
+    if (found.how === "replaces") draft.replaceMember(group.staticMember(request.instanceId!)!, updated)
+    else if (updated !== member || found.how === "joins") draft.describeMember(updated)
     const reason = this.#changeOf(draft, member, updated, hasNewRegex, now)
     const hasSubscriptionChanged = reason !== undefined && found.how !== "joins"
     if (reason !== undefined || group.groupEpoch === 0)
@@ -144,17 +152,8 @@ export class Heartbeats {
     member = updated
     if (!isReconciledTo(member, draft.assignmentEpoch) || hasSubscriptionChanged) {
       const image = this.changes.context.image()
-      const next = advanceMember(draft, image, member, request.topicPartitions, hasSubscriptionChanged)
-      if (next === undefined)
-        return refused(
-          Errors.FENCED_MEMBER_EPOCH,
-          "The consumer group member is in a unknown state. The member must abandon all its partitions and rejoin.",
-        )
-      member = next
+      member = advanceMember(draft, image, member, request.topicPartitions, hasSubscriptionChanged)
     }
-    // Nothing is refused from here on.
-    if (isNew) this.changes.note(groupId, { type: "group-created" }, now)
-    this.#noteJoin(group, found, member, client, now)
     if (member !== found.member)
       this.changes.noteProgress(draft, found.how === "joins" ? undefined : found.member, member, now)
     return {
@@ -240,7 +239,7 @@ export class Heartbeats {
       const regex = regexOf(updated)
       // What it stood for is gone, be the new one resolved or not.
       if (oldRegex !== undefined) {
-        isOtherwise ||= draft.resolved(oldRegex) !== undefined
+        isOtherwise ||= draft.group.regexes.has(oldRegex)
         draft.forgetUnused(oldRegex)
       }
       if (regex !== undefined) isOtherwise = this.#resolve(draft, regex, now) || isOtherwise
@@ -258,19 +257,19 @@ export class Heartbeats {
       this.changes.resolveRegexes(draft.group, 0)
       return false
     }
+    this.changes.live.group(draft.groupId).regexesResolvedMs = now.monotonicMs
     const topics = resolution.topics.get(regex)!
     draft.setResolved(regex, { topics, version: resolution.version, timestampMs: now.wallMs })
     return true
   }
 
-  #noteJoin(group: ConsumerGroup, { how }: MemberOnItsWay, member: ConsumerMember, client: ClientInfo, now: Now): void {
+  #noteJoin(group: ConsumerGroup, { how }: MemberOnItsWay, member: ConsumerMember, now: Now): void {
     if (how === "stays") return
     const type = { joins: "member-joined", rejoins: "member-rejoined", replaces: "member-replaced" } as const
-    const { memberId, instanceId, memberEpoch: generation } = member
-    const { clientId, clientHost } = client
+    const { memberId, instanceId, clientId, clientHost } = member
     this.changes.note(
       group.groupId,
-      { type: type[how], memberId, ...(instanceId !== null && { instanceId }), clientId, clientHost, generation },
+      { type: type[how], memberId, ...(instanceId !== null && { instanceId }), clientId, clientHost },
       now,
     )
   }
@@ -305,6 +304,11 @@ export class Heartbeats {
     return { response, records: draft.records }
   }
 }
+
+/** What a later version wrote of it is not understood: it can only begin again, with nothing. */
+const isLost = ({ state }: ConsumerMember, { topicPartitions }: HeartbeatRequest): boolean =>
+  state === memberStates.unknown &&
+  (topicPartitions === null || topicPartitions.some(({ partitions }) => partitions.length > 0))
 
 const fencedInstance = (memberId: string, instanceId: string, ownerId: string): Refused =>
   refused(

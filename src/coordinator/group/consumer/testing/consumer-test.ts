@@ -84,8 +84,8 @@ export class Client {
 }
 
 /** The id of a topic in tests: its name, filled up. */
-export const topicIdOf = (name: string): Uuid => `${name.padEnd(21, "0")}A`
-const nameOf = (topicId: Uuid): string => topicId.replace(/0*A$/, "")
+export const topicIdOf = (name: string): Uuid => `${name.padEnd(21, "_")}A`
+const nameOf = (topicId: Uuid): string => topicId.replace(/_*A$/, "")
 
 export function imageOf(topics: Readonly<Record<string, number>>, offset = 1): MetadataImage {
   let { topics: byName, topicNames } = emptyImage
@@ -161,6 +161,7 @@ export class ConsumerTest {
         .join(", ")})`,
     )
     this.harness.protocol.consumer.onTopicsChanged(names, this.harness.now())
+    this.advance(0)
   }
 
   join(name: string, options: JoinOptions = {}): ErrorName {
