@@ -28,6 +28,7 @@ const batchRecords = 150
 const stepTimeoutMs = 40_000
 const lookAgainMs = 20
 const commitAttemptsMax = 20
+const complaintCharactersMax = 300
 const keyOf = (value: number) => `key-${value % keys}`
 
 export async function tellStory(
@@ -174,7 +175,8 @@ class Story {
     const offsets = this.#ends.map(
       (end, partition) => `${this.#journal.committed(partition)}<=${this.#journal.position(partition)}<=${end}`,
     )
-    const errors = [...this.#cast].map(({ name, errors }) => (errors === "" ? "" : `\n${name}: ${errors}`)).join("")
+    const complaints = [...this.#cast].filter(({ errors }) => errors !== "")
+    const errors = complaints.map(({ name, errors }) => `\n${name}: ${errors.slice(-complaintCharactersMax)}`).join("")
     return `${owned.join(" ")}, committed<=seen<=end ${offsets.join(" ")}${errors}`
   }
 

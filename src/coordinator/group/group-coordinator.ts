@@ -86,7 +86,9 @@ export class GroupCoordinator {
     }
     if (names.size > 0)
       for (const shard of this.#shards.values())
-        void shard.loaded.then(() => shard.submit((now) => shard.state.onTopicsChanged(names, deleted, now)))
+        shard.loaded
+          .then(() => shard.submit((now) => shard.state.onTopicsChanged(names, deleted, now)))
+          .catch((thrown: unknown) => this.options.onBroken(thrown))
   }
 
   #followLeaderships(): void {

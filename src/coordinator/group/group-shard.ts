@@ -73,6 +73,10 @@ export type DescribedConsumerGroup = Omit<
   "authorizedOperations"
 >
 
+/** Offsets looked at for expiry before others have their turn. */
+const expiryOffsetsPerTurnMax = 20_000
+const expiryKey = "expire-offsets"
+
 export interface ListedGroup {
   readonly groupId: string
   readonly protocolType: string
@@ -208,9 +212,8 @@ export class GroupShard implements ShardState<GroupRecord> {
     const records: GroupRecord[] = []
     if (deleted.size > 0)
       for (const groupId of this.#offsets.groupIds())
-        for (const topic of deleted) {
-          const partitions = this.#offsets.of(groupId).get(topic)
-          if (partitions === undefined) continue
+        for (const [topic, partitions] of this.#offsets.of(groupId)) {
+          if (!deleted.has(topic)) continue
           for (const partition of partitions.keys()) records.push(offsetTombstone(groupId, topic, partition))
           this.#timelines.note(
             groupId,
@@ -222,13 +225,24 @@ export class GroupShard implements ShardState<GroupRecord> {
   }
 
   #scheduleExpiry(): void {
-    this.#context.timers.schedule("expire-offsets", this.expiryCheckIntervalMs, (now) => {
-      this.#scheduleExpiry()
-      const records: GroupRecord[] = []
-      for (const groupId of this.#groupIds())
-        for (const record of this.offsets.expire(groupId, now)) records.push(record)
-      return { records, mayBeSplit: true }
-    })
+    this.#context.timers.schedule(expiryKey, this.expiryCheckIntervalMs, (now) =>
+      this.#expireSome([...this.#groupIds()], 0, now),
+    )
+  }
+
+  /** Looks at the groups from `first` on, as many as one turn has time for. */
+  #expireSome(groupIds: readonly string[], first: number, now: Now): Outcome {
+    const records: GroupRecord[] = []
+    let next = first
+    for (let looked = 0; next < groupIds.length && looked < expiryOffsetsPerTurnMax; next++) {
+      const groupId = groupIds[next]!
+      for (const record of this.offsets.expire(groupId, now)) records.push(record)
+      for (const partitions of this.#offsets.of(groupId).values()) looked += partitions.size
+      looked++
+    }
+    if (next >= groupIds.length) this.#scheduleExpiry()
+    else this.#context.timers.schedule(expiryKey, 0, (later) => this.#expireSome(groupIds, next, later))
+    return { records, mayBeSplit: true }
   }
 
   /** One group of a DeleteGroups. */
