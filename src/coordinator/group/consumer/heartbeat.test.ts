@@ -169,6 +169,7 @@ test("epochs: too new is fenced; the one before is taken if the member has no mo
   assert.equal(ask({ memberEpoch: 1, ...owned([0, 1]) }), "NONE")
   group.beatInFull("a", ["t"])
   assert.equal(ask({ memberEpoch: 1, ...owned([0]) }), "FENCED_MEMBER_EPOCH", "two epochs old")
+  assert.equal(group.harness.notes.filter(({ event }) => event.type === "member-fenced").length, 1, "told once")
 })
 
 test("a member that starts over keeps what it had and is told all of it", () => {

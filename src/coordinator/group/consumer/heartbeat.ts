@@ -63,6 +63,7 @@ export class Heartbeats {
     }
     const outcome = invalidHeartbeat(request, client.version, settings) ?? this.#decide(request, client, now)
     if ("error" in outcome) {
+      this.#noteFenced(request, outcome, now)
       respond(refusal(outcome))
       return { records: [] }
     }
@@ -228,6 +229,22 @@ export class Heartbeats {
     const topics = resolution.topics.get(regex)!
     draft.setResolved(regex, { topics, version: resolution.version, timestampMs: now.wallMs })
     return true
+  }
+
+  #noteFenced({ groupId, memberId, memberEpoch, instanceId }: HeartbeatRequest, { error }: Refused, now: Now): void {
+    if (error !== Errors.FENCED_MEMBER_EPOCH && error !== Errors.FENCED_INSTANCE_ID) return
+    const live = this.changes.live.group(groupId)
+    if (live.lastFencedMemberId === memberId) return
+    live.lastFencedMemberId = memberId
+    const reason =
+      error === Errors.FENCED_INSTANCE_ID
+        ? "its heartbeat came after another member had taken the instance id"
+        : `its heartbeat came with epoch ${memberEpoch}, which is not the one it was told`
+    this.changes.note(
+      groupId,
+      { type: "member-fenced", memberId, ...(instanceId !== null && { instanceId }), reason },
+      now,
+    )
   }
 
   #noteJoin(group: ConsumerGroup, { how }: MemberOnItsWay, member: ConsumerMember, now: Now): void {

@@ -23,6 +23,8 @@ export interface LiveGroup {
   /** When all regular expressions were last resolved. */
   regexesResolvedMs: number
   resolution: RegexResolution | undefined
+  /** Whom the timeline named as fenced last: a client that does not give up is not told of again and again. */
+  lastFencedMemberId: string | undefined
 }
 
 export class LiveGroups {
@@ -39,7 +41,12 @@ export class LiveGroups {
   group(groupId: string): LiveGroup {
     let group = this.#groups.get(groupId)
     if (group === undefined) {
-      group = { members: new Map(), regexesResolvedMs: Number.NEGATIVE_INFINITY, resolution: undefined }
+      group = {
+        members: new Map(),
+        regexesResolvedMs: Number.NEGATIVE_INFINITY,
+        resolution: undefined,
+        lastFencedMemberId: undefined,
+      }
       this.#groups.set(groupId, group)
     }
     return group

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { seededInt } from "../../../protocol/testdata/random.js"
+import { Errors } from "../../../protocol/errors.js"
 import { ClassicGroup } from "../classic/classic-group.js"
 import type { JoinResponse } from "../classic/classic-member.js"
 import type { Asked } from "../testing/group-harness.js"
@@ -19,6 +20,8 @@ class RandomMigration {
   readonly silent = new Set<string>()
   /** Classic joins that wait for their generation. */
   readonly joins = new Map<string, Asked<JoinResponse>>()
+  /** Joined, and not synced yet: they go on with what they have. */
+  readonly joined = new Map<string, JoinResponse>()
   conversions = 0
   #kind: string | undefined
 
@@ -46,6 +49,7 @@ class RandomMigration {
         if (isClassic) test.classicLeave(name)
         else if (test.client(name).epoch > 0) test.leave(name)
         this.joins.delete(name)
+        this.joined.delete(name)
         if (isClassic) test.client(name).memberId = ""
         break
       case 2:
@@ -55,6 +59,7 @@ class RandomMigration {
         if (int(8) === 0) {
           test.harness.reload()
           this.joins.clear()
+          this.joined.clear()
         }
         break
       case 4:
@@ -72,6 +77,7 @@ class RandomMigration {
   enter(name: string): void {
     const client = this.test.client(name)
     client.forgetAll()
+    this.joined.delete(name)
     if (classic.includes(name)) {
       client.memberId = ""
       this.classicJoin(name)
@@ -88,6 +94,11 @@ class RandomMigration {
     const client = test.client(name)
     if (!classic.includes(name)) {
       if (client.epoch > 0 && test.beat(name) !== "NONE") this.enter(name)
+      return
+    }
+    const answer = this.joined.get(name)
+    if (answer !== undefined) {
+      this.#sync(name, answer)
       return
     }
     const join = this.joins.get(name)
@@ -113,13 +124,18 @@ class RandomMigration {
   }
 
   #onJoined(name: string, answer: JoinResponse): void {
-    const client = this.test.client(name)
     this.joins.delete(name)
     if (answer.errorCode !== 0) {
-      if (answer.errorCode === 25) this.enter(name)
+      if (answer.errorCode === Errors.UNKNOWN_MEMBER_ID) this.enter(name)
       return
     }
-    const isLeader = answer.leader === client.memberId
+    if (this.int(2) === 0) this.joined.set(name, answer)
+    else this.#sync(name, answer)
+  }
+
+  #sync(name: string, answer: JoinResponse): void {
+    this.joined.delete(name)
+    const isLeader = answer.leader === this.test.client(name).memberId
     this.test.classicSync(name, isLeader ? this.#assign(answer) : {})
   }
 
