@@ -111,10 +111,11 @@ export class GroupShard implements ShardState<GroupRecord> {
       get: (groupId) => this.#groups.get(groupId),
       put: (group) => {
         this.#groups.set(group.groupId, group)
+        this.#timelines.added(group.groupId)
       },
       remove: (groupId) => {
         this.#groups.delete(groupId)
-        this.#timelines.forget(groupId)
+        this.#timelines.removed(groupId)
       },
     }
     const { classic, consumer } = rules(this.#context, groups)

@@ -4,6 +4,7 @@
  * Owns the timers of groups under the consumer protocol, and how one change leads to the next: membership or metadata to an epoch, an epoch to a target. The invariant: whatever raises the
  * epoch sees to it that a target will be made.
  */
+import { type ErrorCode, Errors } from "../../../protocol/errors.js"
 import type { GroupEvent, Groups, Now, Outcome, ShardContext } from "../contract.js"
 import type { ConsumerGroup } from "./consumer-group.js"
 import { type ConsumerMember, memberStates } from "./consumer-member.js"
@@ -16,6 +17,15 @@ import { assignmentDelayMs, computeTarget, inlineTargetBytesMax, targetBytes } f
 
 const timerKinds = ["session", "revocation", "join", "sync"] as const
 export type MemberTimer = (typeof timerKinds)[number]
+
+/** Pause before what the log did not take (a full disk) is decided once more. */
+const refusedRetryMs = 1000
+
+const ifRefused =
+  (run: () => void) =>
+  (error: ErrorCode): void => {
+    if (error !== Errors.NONE) run()
+  }
 
 /** Group and member ids may hold any character: the length keeps them apart. */
 const memberKey = (kind: MemberTimer, groupId: string, memberId: string): string =>
@@ -98,7 +108,16 @@ export class GroupChanges {
     for (const memberId of memberIds) draft.removeMember(memberId)
     this.updateEpoch(draft, reason, now)
     this.updateTargetSoon(draft, now)
-    return { records: draft.records }
+    return {
+      records: draft.records,
+      // They are members as before, and have another session to live in.
+      onWritten: ifRefused(() => {
+        for (const memberId of memberIds) {
+          const member = this.find(group.groupId)?.members.get(memberId)
+          if (member !== undefined) this.touch(group, member, now)
+        }
+      }),
+    }
   }
 
   /** A sign of life. */
@@ -238,18 +257,24 @@ export class GroupChanges {
     const draft = new GroupDraft(group)
     if (!group.isEmpty) this.updateEpoch(draft, undefined, now)
     this.updateTarget(draft, now)
-    return { records: draft.records }
+    return {
+      records: draft.records,
+      onWritten: ifRefused(() => this.#refreshMetadataSoon(group.groupId, refusedRetryMs)),
+    }
+  }
+
+  #refreshMetadataSoon(groupId: string, delayMs: number): void {
+    this.context.timers.schedule(groupKey("metadata", groupId), delayMs, (now) => {
+      const group = this.find(groupId)
+      return group === undefined ? { records: [] } : this.#refreshMetadata(group, now)
+    })
   }
 
   onTopicsChanged(group: ConsumerGroup, names: ReadonlySet<string>, now: Now): void {
     if (group.regexSubscribers.size > 0) this.refreshRegexes(group, now)
     for (const name of names) {
       if (!group.isSubscribedTo(name)) continue
-      const { groupId } = group
-      this.context.timers.schedule(groupKey("metadata", groupId), 0, (then) => {
-        const current = this.find(groupId)
-        return current === undefined ? { records: [] } : this.#refreshMetadata(current, then)
-      })
+      this.#refreshMetadataSoon(group.groupId, 0)
       return
     }
   }
@@ -296,7 +321,7 @@ export class GroupChanges {
     if (this.context.image().topics !== resolution.image.topics) this.refreshRegexes(group, now)
     this.updateEpoch(draft, reason, now)
     this.updateTarget(draft, now)
-    return { records: draft.records }
+    return { records: draft.records, onWritten: ifRefused(() => this.resolveRegexes(group, refusedRetryMs)) }
   }
 
   /** Tells the timeline how far a member has come. */
