@@ -226,9 +226,19 @@ ${Object.entries({ "offsets.topic.replication.factor": "1", ...settings })
     }
   }
 
+  /** kill -9. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL")
+  }
+
   async stop(): Promise<void> {
+    await this.#end("SIGTERM")
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    if (!this.isAlive) return
     const exited = new Promise<void>((resolve) => this.child.once("exit", () => resolve()))
-    this.child.kill("SIGTERM")
+    this.child.kill(signal)
     await exited
   }
 }

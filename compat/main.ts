@@ -123,6 +123,8 @@ async function runChecks(): Promise<boolean> {
     ...parseAddress(bootstrap),
     bootstrap,
     dataDirectory,
+    against,
+    brokerSettings,
     topic: (purpose) => `${purpose}-${run}`,
   }
   const counts = { PASS: 0, FAIL: 0, SKIP: 0 }
