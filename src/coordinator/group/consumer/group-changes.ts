@@ -283,7 +283,9 @@ export class GroupChanges {
   refreshRegexes(group: ConsumerGroup, now: Now): void {
     const { settings } = this.context
     const intervalMs = Math.min(regexRefreshMinIntervalMs, settings.consumerRegexRefreshIntervalMs)
-    const { regexesResolvedMs } = this.live.group(group.groupId)
+    const { regexesResolvedMs, resolution } = this.live.group(group.groupId)
+    // One that is under way looks at the end whether the topics are still the same.
+    if (resolution !== undefined) return
     this.resolveRegexes(group, Math.max(0, regexesResolvedMs + intervalMs - now.monotonicMs))
   }
 

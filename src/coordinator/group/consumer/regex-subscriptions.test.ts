@@ -67,6 +67,18 @@ test("among very many topics an expression is resolved in portions, while the br
   assert.equal(group.client("a").holds.size, 2222)
 })
 
+test("topics that come while an expression is being resolved are found, too", () => {
+  const group = new ConsumerTest({ t: 1 }, atOnce)
+  const topics = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`topic-${index}`, 1]))
+  group.harness.image = imageOf(topics)
+  group.join("a", { regex: "topic-1|late" })
+  assert.equal(group.group.regexes.size, 0)
+  group.setTopics({ ...topics, late: 1 })
+  group.advance(2 * regexRefreshMinIntervalMs)
+  group.settle()
+  assert.equal(group.holds("a"), "late-0 topic-1-0")
+})
+
 test("a static member that is replaced keeps its expression resolved", () => {
   const group = new ConsumerTest({ ta: 1 }, atOnce)
   group.join("s", { regex: "t.*", instanceId: "i" })
