@@ -18,6 +18,7 @@ import type {
   ClientInfo,
   ExplainedGroup,
   GroupBase,
+  GroupEvent,
   GroupProtocol,
   GroupRecord,
   Groups,
@@ -106,7 +107,7 @@ export class GroupShard implements ShardState<GroupRecord> {
     private readonly submit: (decide: (now: Now) => Outcome) => ErrorCode,
     private readonly expiryCheckIntervalMs: number,
   ) {
-    this.#context = { ...context, note: (groupId, event, now) => this.#timelines.note(groupId, event, now) }
+    this.#context = { ...context, note: (groupId, event, now) => this.#note(groupId, event, now) }
     const groups: Groups = {
       get: (groupId) => this.#groups.get(groupId),
       put: (group) => {
@@ -124,6 +125,12 @@ export class GroupShard implements ShardState<GroupRecord> {
     this.offsets = new OffsetRequests(this.#context, this.#offsets, (groupId) => this.find(groupId))
   }
 
+  #note(groupId: string, event: GroupEvent, now: Now): void {
+    this.#timelines.note(groupId, event, now)
+    // It may never be one: a request that is refused, or nothing but offsets that expire.
+    if (!this.#groups.has(groupId)) this.#timelines.removed(groupId)
+  }
+
   replay(record: GroupRecord): void {
     if (record.type === "OffsetCommit") this.#offsets.replay(record)
     else if (record.type === "GroupMetadata") this.#classic.replay(record)
@@ -133,7 +140,6 @@ export class GroupShard implements ShardState<GroupRecord> {
   loaded(now: Now): void {
     for (const group of [...this.#groups.values()]) {
       this.submit(() => this.#rulesOf(group).loaded(group, now))
-      this.#timelines.note(group.groupId, { type: "group-loaded" }, now)
     }
     this.#scheduleExpiry()
   }
@@ -216,7 +222,7 @@ export class GroupShard implements ShardState<GroupRecord> {
         for (const [topic, partitions] of this.#offsets.of(groupId)) {
           if (!deleted.has(topic)) continue
           for (const partition of partitions.keys()) records.push(offsetTombstone(groupId, topic, partition))
-          this.#timelines.note(
+          this.#note(
             groupId,
             { type: "offsets-deleted", partitions: partitions.size, reason: `topic ${topic} was deleted` },
             now,

@@ -248,6 +248,8 @@ export class GroupChanges {
   /** Starts what runs by time, and catches up with what changed while nobody looked. */
   loaded(group: ConsumerGroup, now: Now): Outcome {
     this.watchAll(group, now)
+    const { groupId, groupEpoch: generation } = group
+    this.note(groupId, { type: "group-loaded", generation, members: group.members.size }, now)
     if (group.isEmpty) return { records: [] }
     if (group.regexSubscribers.size > 0) this.refreshRegexes(group, now)
     return this.#refreshMetadata(group, now)
