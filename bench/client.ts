@@ -40,7 +40,11 @@ export class Client {
   private constructor(readonly socket: Socket) {}
 
   /** With `reuseFrames` an answer's memory is valid only until the next answer comes. Rejects with the socket's error. */
-  static connect(host: string, port: number, options: { reuseFrames?: boolean } = {}): Promise<Client> {
+  static connect(
+    host: string,
+    port: number,
+    options: { reuseFrames?: boolean; receiveBytes?: number } = {},
+  ): Promise<Client> {
     return new Promise((resolve, reject) => {
       let client: Client | undefined
       const socket = connectSocket({
@@ -48,7 +52,7 @@ export class Client {
         port,
         noDelay: true,
         onread: {
-          buffer: Buffer.allocUnsafe(1 << 20),
+          buffer: Buffer.allocUnsafe(options.receiveBytes ?? 1 << 20),
           callback: (count, bytes) => {
             client!.#received(bytes as Buffer, count, options.reuseFrames === true)
             return true

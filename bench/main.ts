@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Context } from "./context.js"
 import { rdkafkaPerformance, typescriptGenerator } from "./generator.js"
+import { consumerGroups } from "./groups/consumer-groups.js"
 import { latency } from "./groups/latency.js"
 import { limits } from "./groups/limits.js"
 import { manyPartitions } from "./groups/many-partitions.js"
@@ -32,6 +33,7 @@ const groups: Readonly<Record<GroupName, (context: Context) => Promise<void>>> =
   start,
   recovery,
   "many-partitions": manyPartitions,
+  "consumer-groups": consumerGroups,
 }
 const freeDiskBytesMin = 20e9
 

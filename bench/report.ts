@@ -68,6 +68,8 @@ const defined = (name: string, value: number | undefined) => (value === undefine
 export function formatValue(value: number | undefined, unit: Figure["unit"]): string {
   if (value === undefined) return "-"
   if (unit === "ratio" || unit === "CPU-s/GB") return value.toFixed(2)
+  if (unit === "cores") return value.toFixed(3)
+  if (unit === "CPU-us") return value.toFixed(1)
   if (unit === "ms") return value < 10 ? value.toFixed(2) : Math.round(value).toLocaleString("en-US")
   return Math.round(value).toLocaleString("en-US")
 }

@@ -7,7 +7,7 @@
 export interface Figure {
   readonly id: string
   readonly work: string
-  readonly unit: "records/s" | "CPU-s/GB" | "ms" | "MB" | "MB/s" | "ratio"
+  readonly unit: "records/s" | "commits/s" | "CPU-s/GB" | "CPU-us" | "cores" | "ms" | "MB" | "MB/s" | "ratio"
   readonly better: "more" | "less"
   /** Ottla divided by Apache Kafka: at least (more is better) or at most (less is better). */
   readonly ratio?: number
@@ -18,7 +18,16 @@ export interface Figure {
   readonly limit?: string
 }
 
-export const groupNames = ["limits", "stream", "small", "latency", "start", "recovery", "many-partitions"] as const
+export const groupNames = [
+  "limits",
+  "stream",
+  "small",
+  "latency",
+  "start",
+  "recovery",
+  "many-partitions",
+  "consumer-groups",
+] as const
 export type GroupName = (typeof groupNames)[number]
 
 const rate = (id: string, work: string, rest: Partial<Figure> = {}): Figure => ({
@@ -34,6 +43,18 @@ const cpu = (id: string, work: string, rest: Partial<Figure> = {}): Figure => ({
   unit: "CPU-s/GB",
   better: "less",
   ...rest,
+})
+
+const commits = (id: string, work: string, rest: Partial<Figure> = {}): Figure[] => [
+  { id: `${id}/rate`, work, unit: "commits/s", better: "more", ...rest },
+  { id: `${id}/cpu`, work: `${work}: broker's CPU for one`, unit: "CPU-us", better: "less" },
+]
+const idle = (id: string, protocol: string): Figure => ({
+  id: `${id}/cores`,
+  work: `1,000 ${protocol} groups, 10,000 members, heartbeats every 5 s`,
+  unit: "cores",
+  better: "less",
+  absolute: 0.3,
 })
 
 const sink = "a Node process that only reads the socket"
@@ -156,6 +177,61 @@ export const rows: readonly { readonly row: string; readonly group: GroupName; r
         rate("many-partitions/4", "4 partitions, 10 producers, 1 KB"),
         rate("many-partitions/1000", "1,000 partitions written in turn by 10 producers, 1 KB"),
         { id: "many-partitions/ratio", work: "1,000 partitions to 4", unit: "ratio", better: "more", absolute: 0.7 },
+      ],
+    },
+    {
+      row: "heartbeats-classic",
+      group: "consumer-groups",
+      figures: [idle("heartbeats-classic", "classic")],
+    },
+    {
+      row: "heartbeats-consumer",
+      group: "consumer-groups",
+      figures: [idle("heartbeats-consumer", "consumer protocol")],
+    },
+    {
+      row: "group-settles",
+      group: "consumer-groups",
+      figures: [
+        {
+          id: "group-settles/first",
+          work: "999 members join at once, 1,000 partitions, consumer protocol: until stable",
+          unit: "ms",
+          better: "less",
+        },
+        {
+          id: "group-settles/time",
+          work: "one more member joins them: until all have the new assignment, and the group is stable",
+          unit: "ms",
+          better: "less",
+          absolute: 1000,
+        },
+      ],
+    },
+    {
+      row: "commits-1",
+      group: "consumer-groups",
+      figures: commits("commits-1", "commits of one partition; Ottla syncs before every answer, Kafka never", {
+        absolute: 50_000,
+      }),
+    },
+    {
+      row: "commits-10",
+      group: "consumer-groups",
+      figures: commits("commits-10", "commits of ten partitions each"),
+    },
+    {
+      row: "load-offsets",
+      group: "consumer-groups",
+      figures: [
+        {
+          id: "load-offsets/time",
+          work: "start with 1,000,000 stored offsets, until every partition of them answers",
+          unit: "ms",
+          better: "less",
+          absolute: 3000,
+        },
+        { id: "load-offsets/resident", work: "resident memory then", unit: "MB", better: "less" },
       ],
     },
     {

@@ -6,13 +6,15 @@
  */
 import { MalformedError, Reader } from "../base/reader.js"
 import { loadServerConfig } from "../config/server-config.js"
+import { decodeGroupRecord, encodeGroupRecord } from "../coordinator/group/group-records.js"
 import { FramePool } from "../net/frame-pool.js"
 import { FrameReader, SharedReceiveBuffer } from "../net/frame-reader.js"
 import { type CompressionType, compressionTypes } from "../protocol/batch-header.js"
 import { type ValidBatch, validateBatches } from "../protocol/batch-validator.js"
 import { compress, DecompressError, decompress } from "../protocol/compression/compression.js"
 import { type NextInt, randomMessage } from "../protocol/generate.js"
-import type { Message } from "../protocol/message.js"
+import type { Message, RecordMessage } from "../protocol/message.js"
+import { groupRecords } from "../protocol/messages/group-records.js"
 import { apis as kafkaApis, ottlaApis } from "../protocol/messages/index.js"
 import { decodeMetadataRecord } from "../protocol/metadata-record.js"
 import { mutate } from "../protocol/mutate.js"
@@ -378,6 +380,31 @@ const indexes: readonly FuzzTarget[] = [
 ]
 
 /** Every target, in an order that only grows at its end: its position is part of an execution's seed. */
+/** A record of committed offsets or groups, its key and its value damaged apart. One of another kind is skipped, not refused. */
+const groupRecord: FuzzTarget = {
+  name: "group record",
+  run(nextInt) {
+    const { key, value } = oneOf<{ readonly key: RecordMessage; readonly value: RecordMessage }>(groupRecords, nextInt)
+    const version = between(value.versions.min, value.versions.max, nextInt)
+    const keyBytes = damaged(prefixed(key.key, key.encodeToBuffer(randomMessage(key, 0, nextInt) as never, 0)), nextInt)
+    const valueBytes = damaged(
+      prefixed(version, value.encodeToBuffer(randomMessage(value, version, nextInt) as never, version)),
+      nextInt,
+    )
+    const record = decodes(() => decodeGroupRecord(keyBytes, valueBytes))
+    const count = elements(record?.value)
+    promise(count <= valueBytes.length, `${count} elements out of ${valueBytes.length} bytes`)
+    // What was read can be written: compaction and conversion write what they have read.
+    if (record !== undefined) encodeGroupRecord(record)
+  },
+}
+
+function prefixed(type: number, bytes: Buffer): Buffer {
+  const prefix = Buffer.alloc(2)
+  prefix.writeInt16BE(type)
+  return Buffer.concat([prefix, bytes])
+}
+
 export const decoderTargets: readonly FuzzTarget[] = [
   requestFrame,
   frameReader,
@@ -386,6 +413,7 @@ export const decoderTargets: readonly FuzzTarget[] = [
   ...compressionTypes.filter((type) => type !== "none").map(decompressor),
   ...checkpoints,
   producerSnapshot,
+  groupRecord,
   ...indexes,
   ...allMessages.map(messageTarget),
 ]

@@ -70,12 +70,12 @@ test("settings come from Kafka's file, and the command line wins", async () => {
   const file = join(directory, "server.properties")
   writeFileSync(
     file,
-    `process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:1\nlisteners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:1\ncontroller.listener.names=CONTROLLER\nlog.dirs=${join(directory, "unused")}\ngroup.initial.rebalance.delay.ms=0\n`,
+    `process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:1\nlisteners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:1\ncontroller.listener.names=CONTROLLER\nlog.dirs=${join(directory, "unused")}\ntransaction.state.log.min.isr=1\n`,
   )
   const data = join(directory, "used")
   const broker = start("--config", file, "--set", `log.dirs=${data}`)
   assert.match(await broker.ready, new RegExp(`data in ${data}\n`))
-  assert.match(broker.output.err, /group\.initial\.rebalance\.delay\.ms is set, but Ottla does not act on it yet/)
+  assert.match(broker.output.err, /transaction\.state\.log\.min\.isr is set, but Ottla does not act on it yet/)
   broker.child.kill("SIGKILL")
 })
 

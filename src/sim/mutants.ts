@@ -232,9 +232,8 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: "net/server-connection.js",
-        find: "const { reply, bytes } = this.#replies.shift();",
-        replace:
-          "const { reply, bytes } = this.#replies.splice(this.#replies.findIndex((each) => each.reply !== void 0), 1)[0];",
+        find: "const slot = this.#replies.shift();",
+        replace: "const slot = this.#replies.splice(this.#replies.findIndex((each) => each.reply !== void 0), 1)[0];",
       },
     ],
   },

@@ -181,6 +181,8 @@ function requests(name: string, topicId: string): Request[] {
       )
     case "ConsumerGroupHeartbeat":
       return ["g", ""].map((groupId) => ({ groupId, memberId: "x", memberEpoch: 7 }))
+    case "ExplainGroup":
+      return ["g", "nope", ""].map((groupId) => ({ groupId }))
     case "ConsumerGroupDescribe":
       return [{ groupIds: ["g", "nope", "", "g"], includeAuthorizedOperations: true }, { groupIds: [] }]
     case "ApiVersions":

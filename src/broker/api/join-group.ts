@@ -9,18 +9,13 @@ import { groupClient } from "../group-client.js"
 import { handler } from "../services.js"
 
 export const joinGroupHandler = handler(joinGroup, async (services, request, context) => {
-  const joining = services.groups.joinGroup(
-    {
-      ...request,
-      rebalanceTimeoutMs: context.version === 0 ? request.sessionTimeoutMs : request.rebalanceTimeoutMs,
-      // The group keeps them, and the request's memory is used again.
-      protocols: request.protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) })),
-    },
-    groupClient(context),
-  )
+  const rebalanceTimeoutMs = context.version === 0 ? request.sessionTimeoutMs : request.rebalanceTimeoutMs
+  // The answer may take minutes, and the request's memory is everybody's.
+  const protocols = request.protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) }))
   context.keepFrame()
   context.frame.release()
-  const response = await joining
+  const joining = { ...request, protocols, rebalanceTimeoutMs }
+  const response = await services.groups.joinGroup(joining, groupClient(context))
   const protocolName = response.protocolName ?? ""
   return { ...response, protocolName: protocolName === "" && context.version >= 7 ? null : protocolName }
 })

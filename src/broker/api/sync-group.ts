@@ -11,18 +11,5 @@ import { handler } from "../services.js"
 export const syncGroupHandler = handler(syncGroup, (services, request, context) => {
   if (context.version >= 5 && (request.protocolType === null || request.protocolName === null))
     return { errorCode: Errors.INCONSISTENT_GROUP_PROTOCOL, assignment: Buffer.alloc(0) }
-  const syncing = services.groups.syncGroup(
-    {
-      ...request,
-      // The group keeps them, and the request's memory is used again.
-      assignments: request.assignments.map(({ memberId, assignment }) => ({
-        memberId,
-        assignment: Buffer.from(assignment),
-      })),
-    },
-    groupClient(context),
-  )
-  context.keepFrame()
-  context.frame.release()
-  return syncing
+  return services.groups.syncGroup(request, groupClient(context))
 })

@@ -66,6 +66,8 @@ type OwnShard = Shard<GroupShard, GroupRecord>
 export class GroupCoordinator {
   readonly #shards = new Map<number, OwnShard>()
   #image: MetadataImage | undefined
+  /** Resolving a topic's settings takes longer than a decision: done once for an image. */
+  #batchBytesMax: { readonly image: MetadataImage; readonly bytes: number } | undefined
   #isStopped = false
 
   constructor(private readonly options: GroupCoordinatorOptions) {}
@@ -86,7 +88,9 @@ export class GroupCoordinator {
     }
     if (names.size > 0)
       for (const shard of this.#shards.values())
-        void shard.loaded.then(() => shard.submit((now) => shard.state.onTopicsChanged(names, deleted, now)))
+        shard.loaded
+          .then(() => shard.submit((now) => shard.state.onTopicsChanged(names, deleted, now)))
+          .catch((thrown: unknown) => this.options.onBroken(thrown))
   }
 
   #followLeaderships(): void {
@@ -116,7 +120,7 @@ export class GroupCoordinator {
       env,
       partition,
       codec: { encode: encodeGroupRecord, decode: decodeGroupRecord },
-      batchBytesMax: this.options.batchBytesMax,
+      batchBytesMax: () => this.#currentBatchBytesMax(),
       newState: (own) => this.#newState(own),
       onUnloaded: (own, reason) => {
         if (this.#shards.get(index) === own) this.#shards.delete(index)
@@ -131,6 +135,12 @@ export class GroupCoordinator {
     })
     this.#shards.set(index, shard)
     return shard
+  }
+
+  #currentBatchBytesMax(): number {
+    const image = this.options.image()
+    if (this.#batchBytesMax?.image !== image) this.#batchBytesMax = { image, bytes: this.options.batchBytesMax() }
+    return this.#batchBytesMax.bytes
   }
 
   #newState(shard: OwnShard): GroupShard {

@@ -18,6 +18,7 @@ import type {
   ClientInfo,
   ExplainedGroup,
   GroupBase,
+  GroupEvent,
   GroupProtocol,
   GroupRecord,
   Groups,
@@ -54,11 +55,9 @@ export interface ConsumerRules {
   readonly ofGroup: GroupProtocol<GroupBase>
   /** The requests of classic members of a consumer group. */
   readonly classic: ClassicRequests
-  heartbeat: Decide<RequestOf<typeof consumerGroupHeartbeat>, ResponseInputOf<typeof consumerGroupHeartbeat>>
-  /** As ConsumerGroupDescribe answers. */
-  describeConsumer(
-    group: GroupBase,
-  ): Omit<ResponseInputOf<typeof consumerGroupDescribe>["groups"][number], "authorizedOperations">
+  readonly heartbeat: Decide<RequestOf<typeof consumerGroupHeartbeat>, ResponseInputOf<typeof consumerGroupHeartbeat>>
+  /** As ConsumerGroupDescribe answers. Undefined: it is no consumer group. */
+  describeConsumer(group: GroupBase): DescribedConsumerGroup | undefined
   replay(record: ConsumerRecord): void
   /** Topics were created, deleted, or have more partitions. */
   onTopicsChanged(names: ReadonlySet<string>, now: Now): void
@@ -67,10 +66,17 @@ export interface ConsumerRules {
 export type GroupRules = (
   context: ShardContext,
   groups: Groups,
-) => { readonly classic: ClassicRules; readonly consumer?: ConsumerRules }
+) => { readonly classic: ClassicRules; readonly consumer: ConsumerRules }
 
 type DescribedClassicGroup = Omit<ResponseInputOf<typeof describeGroups>["groups"][number], "authorizedOperations">
-export type DescribedConsumerGroup = ReturnType<ConsumerRules["describeConsumer"]>
+export type DescribedConsumerGroup = Omit<
+  ResponseInputOf<typeof consumerGroupDescribe>["groups"][number],
+  "authorizedOperations"
+>
+
+/** Offsets looked at for expiry before others have their turn. */
+const expiryOffsetsPerTurnMax = 20_000
+const expiryKey = "expire-offsets"
 
 export interface ListedGroup {
   readonly groupId: string
@@ -92,7 +98,7 @@ export class GroupShard implements ShardState<GroupRecord> {
   readonly #offsets = new OffsetStore()
   readonly #timelines = new Timelines()
   readonly #classic: ClassicRules
-  readonly #consumer: ConsumerRules | undefined
+  readonly #consumer: ConsumerRules
   #context: ShardContext
 
   constructor(
@@ -101,15 +107,16 @@ export class GroupShard implements ShardState<GroupRecord> {
     private readonly submit: (decide: (now: Now) => Outcome) => ErrorCode,
     private readonly expiryCheckIntervalMs: number,
   ) {
-    this.#context = { ...context, note: (groupId, event, now) => this.#timelines.note(groupId, event, now) }
+    this.#context = { ...context, note: (groupId, event, now) => this.#note(groupId, event, now) }
     const groups: Groups = {
       get: (groupId) => this.#groups.get(groupId),
       put: (group) => {
         this.#groups.set(group.groupId, group)
+        this.#timelines.added(group.groupId)
       },
       remove: (groupId) => {
         this.#groups.delete(groupId)
-        this.#timelines.forget(groupId)
+        this.#timelines.removed(groupId)
       },
     }
     const { classic, consumer } = rules(this.#context, groups)
@@ -118,16 +125,21 @@ export class GroupShard implements ShardState<GroupRecord> {
     this.offsets = new OffsetRequests(this.#context, this.#offsets, (groupId) => this.find(groupId))
   }
 
+  #note(groupId: string, event: GroupEvent, now: Now): void {
+    this.#timelines.note(groupId, event, now)
+    // It may never be one: a request that is refused, or nothing but offsets that expire.
+    if (!this.#groups.has(groupId)) this.#timelines.removed(groupId)
+  }
+
   replay(record: GroupRecord): void {
     if (record.type === "OffsetCommit") this.#offsets.replay(record)
     else if (record.type === "GroupMetadata") this.#classic.replay(record)
-    else this.#consumer?.replay(record)
+    else this.#consumer.replay(record)
   }
 
   loaded(now: Now): void {
     for (const group of [...this.#groups.values()]) {
       this.submit(() => this.#rulesOf(group).loaded(group, now))
-      this.#timelines.note(group.groupId, { type: "group-loaded" }, now)
     }
     this.#scheduleExpiry()
   }
@@ -137,7 +149,7 @@ export class GroupShard implements ShardState<GroupRecord> {
   }
 
   #rulesOf(group: GroupBase): GroupProtocol<GroupBase> {
-    return (group.kind === "classic" ? this.#classic : this.#consumer!).ofGroup
+    return (group.kind === "classic" ? this.#classic : this.#consumer).ofGroup
   }
 
   /** A group with its rules; also one that exists by its offsets alone. */
@@ -148,7 +160,7 @@ export class GroupShard implements ShardState<GroupRecord> {
   }
 
   #classicRequests(groupId: string): ClassicRequests {
-    return this.#groups.get(groupId)?.kind === "consumer" ? this.#consumer!.classic : this.#classic
+    return this.#groups.get(groupId)?.kind === "consumer" ? this.#consumer.classic : this.#classic
   }
 
   readonly join: ClassicRequests["join"] = (request, client, respond, now) =>
@@ -164,7 +176,7 @@ export class GroupShard implements ShardState<GroupRecord> {
     this.#classicRequests(request.groupId).leave(request, client, respond, now)
 
   readonly consumerHeartbeat: ConsumerRules["heartbeat"] = (request, client, respond, now) =>
-    this.#consumer!.heartbeat(request, client, respond, now)
+    this.#consumer.heartbeat(request, client, respond, now)
 
   /** Undefined: there is no such group for a client of the classic protocol. */
   describe(groupId: string): DescribedClassicGroup | undefined {
@@ -174,7 +186,7 @@ export class GroupShard implements ShardState<GroupRecord> {
 
   describeConsumer(groupId: string): DescribedConsumerGroup | undefined {
     const group = this.#groups.get(groupId)
-    return group === undefined || group.kind !== "consumer" ? undefined : this.#consumer!.describeConsumer(group)
+    return group === undefined ? undefined : this.#consumer.describeConsumer(group)
   }
 
   list(): ListedGroup[] {
@@ -203,15 +215,14 @@ export class GroupShard implements ShardState<GroupRecord> {
 
   /** Topics changed; of those that are gone nobody wants the offsets any more. */
   onTopicsChanged(names: ReadonlySet<string>, deleted: ReadonlySet<string>, now: Now): Outcome {
-    this.#consumer?.onTopicsChanged(names, now)
+    this.#consumer.onTopicsChanged(names, now)
     const records: GroupRecord[] = []
     if (deleted.size > 0)
       for (const groupId of this.#offsets.groupIds())
-        for (const topic of deleted) {
-          const partitions = this.#offsets.of(groupId).get(topic)
-          if (partitions === undefined) continue
+        for (const [topic, partitions] of this.#offsets.of(groupId)) {
+          if (!deleted.has(topic)) continue
           for (const partition of partitions.keys()) records.push(offsetTombstone(groupId, topic, partition))
-          this.#timelines.note(
+          this.#note(
             groupId,
             { type: "offsets-deleted", partitions: partitions.size, reason: `topic ${topic} was deleted` },
             now,
@@ -221,13 +232,24 @@ export class GroupShard implements ShardState<GroupRecord> {
   }
 
   #scheduleExpiry(): void {
-    this.#context.timers.schedule("expire-offsets", this.expiryCheckIntervalMs, (now) => {
-      this.#scheduleExpiry()
-      const records: GroupRecord[] = []
-      for (const groupId of this.#groupIds())
-        for (const record of this.offsets.expire(groupId, now)) records.push(record)
-      return { records, mayBeSplit: true }
-    })
+    this.#context.timers.schedule(expiryKey, this.expiryCheckIntervalMs, (now) =>
+      this.#expireSome([...this.#groupIds()], 0, now),
+    )
+  }
+
+  /** Looks at the groups from `first` on, as many as one turn has time for. */
+  #expireSome(groupIds: readonly string[], first: number, now: Now): Outcome {
+    const records: GroupRecord[] = []
+    let next = first
+    for (let looked = 0; next < groupIds.length && looked < expiryOffsetsPerTurnMax; next++) {
+      const groupId = groupIds[next]!
+      for (const record of this.offsets.expire(groupId, now)) records.push(record)
+      for (const partitions of this.#offsets.of(groupId).values()) looked += partitions.size
+      looked++
+    }
+    if (next >= groupIds.length) this.#scheduleExpiry()
+    else this.#context.timers.schedule(expiryKey, 0, (later) => this.#expireSome(groupIds, next, later))
+    return { records, mayBeSplit: true }
   }
 
   /** One group of a DeleteGroups. */

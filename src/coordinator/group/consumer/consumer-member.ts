@@ -76,6 +76,10 @@ export const isReconciledTo = ({ state, memberEpoch }: MemberPosition, assignmen
 
 export const topicNames = (names: readonly string[]): readonly string[] => [...new Set(names)].sort()
 
+/** Both lists are as `topicNames` makes them. */
+export const hasSameTopics = (names: readonly string[], { subscribedTopicNames: others }: ConsumerMember): boolean =>
+  names === others || (names.length === others.length && names.every((name, index) => name === others[index]))
+
 export function withMetadata(
   member: ConsumerMember,
   value: NonNullable<GroupRecordOf<"ConsumerGroupMemberMetadata">["value"]>,

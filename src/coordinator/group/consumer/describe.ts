@@ -12,6 +12,7 @@ import type { Assignment } from "../../../assignment/assignor.js"
 import type { ExplainedGroup, ExplainedMember, GroupSettings, Now } from "../contract.js"
 import type { ConsumerGroup } from "./consumer-group.js"
 import { type ConsumerMember, isReconciledTo, leavingStaticEpoch, memberStates } from "./consumer-member.js"
+import type { LiveGroups } from "./live-groups.js"
 import { type OwnedPartitions, topicPartitionsOf } from "./owned-partitions.js"
 import { chosenAssignor } from "./target-assignment.js"
 
@@ -60,13 +61,14 @@ export function explainConsumerGroup(
   group: ConsumerGroup,
   image: MetadataImage,
   settings: GroupSettings,
+  lives: LiveGroups,
   now: Now,
 ): ExplainedGroup {
   return {
     state: group.state(),
     protocol: chosenAssignor(group.members.values(), settings.consumerAssignors),
     generation: group.groupEpoch,
-    members: [...group.members.values()].map((member) => explainMember(group, member, image, settings, now)),
+    members: [...group.members.values()].map((member) => explainMember(group, member, image, settings, lives, now)),
   }
 }
 
@@ -75,9 +77,10 @@ function explainMember(
   member: ConsumerMember,
   image: MetadataImage,
   settings: GroupSettings,
+  lives: LiveGroups,
   now: Now,
 ): ExplainedMember {
-  const live = group.live.get(member.memberId)
+  const live = lives.member(group.groupId, member.memberId)
   const sinceLastHeartbeatMs = live === undefined ? 0 : now.monotonicMs - live.lastHeartbeatMs
   const isAwaited = !isReconciledTo(member, group.assignmentEpoch) && member.memberEpoch !== leavingStaticEpoch
   const deadlineMs = live?.revocationDeadlineMs
