@@ -37,7 +37,7 @@ export class StaleMembersRefused implements Checker {
   observe(seen: Observation): void {
     switch (seen.kind) {
       case "assigned":
-        if (seen.untilMs > seen.atMs) this.#assigned(seen)
+        this.#assigned(seen)
         break
       case "out of group":
         if (seen.wasTold && !this.forgetsMembers) this.#factsOf(seen.group).outSinceMs.set(seen.member, seen.atMs)
@@ -64,6 +64,7 @@ export class StaleMembersRefused implements Checker {
 
   #assigned(seen: Extract<Observation, { kind: "assigned" }>): void {
     const { group, member, generation, atMs } = seen
+    if (seen.untilMs <= atMs) return this.#assignedLate(seen)
     if (this.#membership.mayHaveVanished(group, atMs)) this.#groups.delete(group)
     const facts = this.#factsOf(group)
     const assigned = { member, generation, atMs }
@@ -75,6 +76,14 @@ export class StaleMembersRefused implements Checker {
       facts.byOwner.set(seen.owner, assigned)
     for (const partition of seen.partitions) facts.byPartition.set(partition, assigned)
     facts.outSinceMs.delete(member)
+  }
+
+  /** So late that it may have been put out since, and the group have begun anew: it only says that the member was in it once more. */
+  #assignedLate({ group, member, owner, sentMs }: Extract<Observation, { kind: "assigned" }>): void {
+    const facts = this.#factsOf(group)
+    facts.outSinceMs.delete(member)
+    const former = facts.byOwner.get(owner)
+    if (former !== undefined && former.member !== member && former.atMs < sentMs) facts.byOwner.delete(owner)
   }
 
   #accepted(seen: Accepted): void {

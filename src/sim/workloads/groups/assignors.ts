@@ -1,8 +1,8 @@
 /**
  * How leaders of classic groups share partitions: by range, and cooperatively.
  *
- * Owns both as pure functions. Invariant of the cooperative one: a partition that a member still claims is given to nobody else in the same generation (KIP-429); claims of an earlier
- * generation than the latest count for nothing (KIP-792).
+ * Owns both as pure functions. Invariant of the cooperative one: a partition that a member still claims is given to nobody else in the same generation (KIP-429). Claims of an earlier
+ * generation count too, unlike with Kafka's (KIP-792): a generation that nobody was assigned in is given out again after a crash, so that the number alone does not say who is behind.
  */
 export interface Subscriber {
   readonly memberId: string
@@ -10,7 +10,6 @@ export interface Subscriber {
   readonly instanceId: string | null
   readonly topics: readonly string[]
   readonly owned: readonly TopicPartition[]
-  readonly generation: number
 }
 
 export interface TopicPartition {
@@ -45,11 +44,9 @@ export function assignCooperatively(
   topics: ReadonlyMap<string, number>,
 ): Assignment {
   const members = ordered(subscribers)
-  const latest = Math.max(...members.map(({ generation, owned }) => (owned.length > 0 ? generation : -1)))
   const claims = new Map<string, string[]>()
-  for (const { memberId, owned, generation } of members)
-    if (generation === latest)
-      for (const each of owned) claims.set(keyOf(each), [...(claims.get(keyOf(each)) ?? []), memberId])
+  for (const { memberId, owned } of members)
+    for (const each of owned) claims.set(keyOf(each), [...(claims.get(keyOf(each)) ?? []), memberId])
   const total = [...topics.values()].reduce((sum, count) => sum + count, 0)
   const quota = Math.ceil(total / Math.max(1, members.length))
   const targets: Assignment = new Map(members.map(({ memberId }) => [memberId, []]))

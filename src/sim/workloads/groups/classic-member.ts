@@ -45,8 +45,6 @@ export class ClassicMember extends GroupMember {
   #assigned: ReadonlyMap<string, number> | undefined
   /** What it was told last. */
   #assignment: readonly TopicPartition[] = []
-  /** Of what it owns. A generation that it joined and that nobody was assigned in does not count: after a crash it is given out again. */
-  #assignedGeneration = -1
   /** Of the present generation, as far as the broker said. */
   #protocolName = ""
 
@@ -126,7 +124,6 @@ export class ClassicMember extends GroupMember {
     this.isOut(errorCode === Errors.UNKNOWN_MEMBER_ID)
     if (errorCode === Errors.UNKNOWN_MEMBER_ID) this.memberId = ""
     this.generation = -1
-    this.#assignedGeneration = -1
     this.#assignment = []
     this.#assigned = undefined
     this.#mustJoin = true
@@ -150,7 +147,7 @@ export class ClassicMember extends GroupMember {
           topics: [...this.topics],
           userData: null,
           ownedPartitions: group.isCooperative ? byTopic(this.owned.values()) : [],
-          generationId: this.#assignedGeneration,
+          generationId: this.generation,
         },
         subscriptionVersion,
       ),
@@ -258,7 +255,6 @@ export class ClassicMember extends GroupMember {
       const member = this.instanceId ?? this.memberId
       model.history.observe({ kind: "taken", group: group.name, generation, member, partitions: names })
     }
-    this.#assignedGeneration = generation
     if (this.#mustRejoin) this.#mustJoin = true
     this.#mustRejoin = false
     const revoked = [...this.owned].flatMap(([key, partition]) => (partitions.has(key) ? [] : [partition]))
@@ -298,11 +294,11 @@ export class ClassicMember extends GroupMember {
     const subscribers = joined.members.map(({ memberId, groupInstanceId, metadata }) => {
       const reader = new Reader(Buffer.from(metadata))
       const version = Math.min(reader.int16(), consumerProtocolSubscription.versions.max)
-      const { topics, ownedPartitions, generationId } = consumerProtocolSubscription.read(reader, version)
+      const { topics, ownedPartitions } = consumerProtocolSubscription.read(reader, version)
       const owned = ownedPartitions.flatMap(({ topic, partitions }) =>
         partitions.map((partition) => ({ topic, partition })),
       )
-      return { memberId, instanceId: groupInstanceId, topics, owned, generation: generationId }
+      return { memberId, instanceId: groupInstanceId, topics, owned }
     })
     const names = [...new Set(subscribers.flatMap(({ topics }) => topics))].sort()
     if (!(await this.refreshMetadata(names, 0))) return undefined
