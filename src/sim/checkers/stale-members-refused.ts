@@ -64,7 +64,10 @@ export class StaleMembersRefused implements Checker {
 
   #assigned(seen: Extract<Observation, { kind: "assigned" }>): void {
     const { group, member, generation, atMs } = seen
-    if (seen.untilMs <= atMs) return this.#assignedLate(seen)
+    if (seen.untilMs <= atMs) {
+      this.#assignedLate(seen)
+      return
+    }
     if (this.#membership.mayHaveVanished(group, atMs)) this.#groups.delete(group)
     const facts = this.#factsOf(group)
     const assigned = { member, generation, atMs }

@@ -112,6 +112,7 @@ export class ClassicMember extends GroupMember {
         return
       case Errors.ILLEGAL_GENERATION:
       case Errors.UNKNOWN_MEMBER_ID:
+      case Errors.GROUP_ID_NOT_FOUND:
         this.#lose(errorCode)
         return
     }
@@ -121,8 +122,8 @@ export class ClassicMember extends GroupMember {
 
   /** All it had is somebody else's by now. */
   #lose(errorCode: ErrorCode): void {
-    this.isOut(errorCode === Errors.UNKNOWN_MEMBER_ID)
-    if (errorCode === Errors.UNKNOWN_MEMBER_ID) this.memberId = ""
+    this.isOut(errorCode !== Errors.ILLEGAL_GENERATION)
+    if (errorCode !== Errors.ILLEGAL_GENERATION) this.memberId = ""
     this.generation = -1
     this.#assignment = []
     this.#assigned = undefined
