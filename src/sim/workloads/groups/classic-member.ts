@@ -198,6 +198,7 @@ export class ClassicMember extends GroupMember {
 
   async #sync(joined: Joined, joinSentMs: number): Promise<void> {
     const { model, group, random, instanceId, env } = this
+    if (random.chance(0.1)) this.commitLate(this.generation, [...this.owned.values()])
     const isNext = joined.generationId === this.generation + 1
     this.memberId = joined.memberId
     this.generation = joined.generationId
