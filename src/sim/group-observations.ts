@@ -123,6 +123,8 @@ export type GroupObservation =
       readonly atMs: number
       /** The latest that the broker's wall clock ever said. */
       readonly wallMsMax: number
+      /** The earliest, where it jumps: a group may be empty since any time after it. */
+      readonly wallMsMin: number
     }
   /** Deletion of the topic is about to be asked for. */
   | { readonly kind: "topic dies"; readonly topic: string }

@@ -146,7 +146,7 @@ export class CommittedOffsetsSurvive implements Checker {
   }
 
   #mayHaveExpired(write: Write, seen: Read): boolean {
-    if (seen.wallMsMax - write.wallMs < this.retentionMs) return false
+    if (seen.wallMsMax - Math.min(write.wallMs, seen.wallMsMin) < this.retentionMs) return false
     return !this.#membership.wasHeld(seen.group, seen.topic, write.doneMs, seen.atMs)
   }
 

@@ -135,6 +135,7 @@ const told = (write: string | undefined, offset: number, partition = p, wallMsMa
   offset,
   atMs: wallMsMax,
   wallMsMax,
+  wallMsMin: Number.POSITIVE_INFINITY,
 })
 const read = (write: string | undefined, offset: number, wallMsMax = 0) => [asked(), told(write, offset, p, wallMsMax)]
 const processed = (from: number, to: number): Observation => ({ kind: "processed", group, partition: p, from, to })

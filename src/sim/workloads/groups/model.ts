@@ -90,7 +90,7 @@ export class GroupsModel extends LivesModel {
   readonly everyTopic: GroupTopic[] = []
   readonly #removals = new Map<string, Removals>()
   #nextWrite = 0
-  wallMsMin = 0
+  wallMsMin = Number.POSITIVE_INFINITY
 
   constructor(
     world: World,
@@ -113,6 +113,11 @@ export class GroupsModel extends LivesModel {
       ],
       (observation) => world.trace.remark(world.scheduler.nowNs, () => JSON.stringify(observation)),
     )
+  }
+
+  override noteWallTime(): void {
+    super.noteWallTime()
+    this.wallMsMin = Math.min(this.wallMsMin, this.broker.clock.wallMs())
   }
 
   get nowMs(): number {

@@ -125,6 +125,7 @@ export async function fetchOffsets<P extends PartitionOf>(
       offset,
       atMs: model.nowMs,
       wallMsMax: model.wallMsMax,
+      wallMsMin: model.options.clockJumps ? model.wallMsMin : Number.POSITIVE_INFINITY,
     })
   }
   return { errorCode, offsets }
