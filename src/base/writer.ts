@@ -198,6 +198,7 @@ export class Writer<A extends Attachment = never> {
 
   /** The message as one buffer, which copies if something was attached. */
   finishBuffer(): Buffer {
+    if (this.#done.length === 0) return this.#bytes.subarray(this.#start, this.#position)
     const parts = this.finish() as Buffer[]
     return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
   }
