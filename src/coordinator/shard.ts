@@ -158,8 +158,13 @@ export class Shard<S extends ShardState<R>, R extends ShardRecord> {
     this.#machine.perform<ErrorCode>(
       () => ({ records, response: Errors.NONE }),
       0,
-      (result) => this.#settle(records.length, onWritten, result),
+      this.#settling(records.length, onWritten),
     )
+  }
+
+  /** Made here, where it does not keep the records alive until they are on the medium. */
+  #settling(count: number, onWritten: Outcome<R>["onWritten"]): (result: ErrorCode | Refusal) => void {
+    return (result) => this.#settle(count, onWritten, result)
   }
 
   #settle(count: number, onWritten: Outcome<R>["onWritten"], result: ErrorCode | Refusal): void {
