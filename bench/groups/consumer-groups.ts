@@ -143,6 +143,7 @@ async function loadOffsets(context: Context): Promise<void> {
         const client = await Client.connect(host, server.port)
         await fetchOneOfEach(client, groups)
         context.samples.add("load-offsets/time", system.name, performance.now() - started)
+        context.samples.add("load-offsets/cpu", system.name, cpuSeconds(server.pid))
         const resident = residentBytes(server.pid)
         context.samples.add("load-offsets/resident", system.name, resident === undefined ? undefined : resident / 1e6)
         client.close()
