@@ -19,6 +19,7 @@ import { kafkaPython } from "./clients/kafka-python.js"
 import { kafkaToolChecks } from "./clients/kafka-tools.js"
 import { kafkajs } from "./clients/kafkajs.js"
 import { kcat } from "./clients/kcat.js"
+import { kafkajsGroups } from "./clients/kafkajs-groups.js"
 import { nodeRdkafka } from "./clients/node-rdkafka.js"
 import { platformaticKafka } from "./clients/platformatic-kafka.js"
 import { readmeChecks } from "./clients/readme.js"
@@ -44,6 +45,7 @@ const checks: readonly Check[] = [
   ...kafkaToolChecks,
   ...dataDirectoryChecks,
   ...groupChecks,
+  kafkajsGroups,
   ...groupToolChecks,
   groupAnswers,
   connectStandalone,
