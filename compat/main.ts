@@ -8,6 +8,7 @@ import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { inspect } from "node:util"
 import type { Check, CheckContext } from "./check.js"
+import { groupAnswers } from "./answers/check.js"
 import { BrokerProcess } from "./broker-process.js"
 import { parseAddress } from "./client.js"
 import { connectStandalone } from "./clients/connect.js"
@@ -46,6 +47,7 @@ const checks: readonly Check[] = [
   ...groupChecks,
   kafkajsGroups,
   ...groupToolChecks,
+  groupAnswers,
   connectStandalone,
   streamsWordCount,
 ]

@@ -15,7 +15,7 @@ export interface Mutant {
   readonly name: string
   readonly edits: readonly MutantEdit[]
   /** Where the fault shows soonest. Default: `broker`. */
-  readonly workload?: "broker" | "log"
+  readonly workload?: "broker" | "log" | "groups"
 }
 
 const one = (name: string, file: string, find: string, replace: string): Mutant => ({

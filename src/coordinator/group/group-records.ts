@@ -44,6 +44,7 @@ interface Kind {
 }
 
 const keyVersion = 0
+const initialBytes = 128
 
 /** Versions other than 0 in which Kafka 4.3 writes values, where newer ones exist as well. */
 const writtenVersions: { readonly [Type in GroupRecordType]?: number } = { OffsetCommit: 4, GroupMetadata: 3 }
@@ -62,24 +63,30 @@ for (const kind of kinds) byKey[kind.key.key] = kind
 // Key and value of the legacy type have the fields of the first version of its successor, in the same order.
 byKey[legacyOffsetCommitKey.key] = { ...byType.get("OffsetCommit")!, versions: legacyOffsetCommitValue.versions }
 
-/** Errors: EncodeError if the version that is written cannot carry the value. */
-export function encodeGroupRecord(record: GroupRecordInput): { key: Buffer; value: Buffer | null } {
+/**
+ * Writes the key, and right behind it the value; returns where the value begins. A tombstone has none.
+ *
+ * Errors: EncodeError if the version that is written cannot carry the value.
+ */
+export function writeGroupRecord(record: GroupRecordInput, writer: Writer<FileRegion>): number {
   const kind = byType.get(record.type)!
-  const key = new Writer<FileRegion>(64)
-  key.int16(kind.key.key)
-  kind.key.encode(key, record.key, keyVersion)
-  return { key: key.finishBuffer(), value: record.value === null ? null : encodeValue(kind, record) }
+  writer.int16(kind.key.key)
+  kind.key.encode(writer, record.key, keyVersion)
+  const valueAt = writer.length
+  if (record.value === null) return valueAt
+  const version =
+    record.type === "OffsetCommit" && (record.value.expireTimestamp ?? -1) !== -1 ? expiringOffsetVersion : kind.written
+  writer.int16(version)
+  kind.value.encode(writer, record.value, version)
+  return valueAt
 }
 
-function encodeValue(kind: Kind, record: GroupRecordInput): Buffer {
-  const version =
-    record.type === "OffsetCommit" && (record.value!.expireTimestamp ?? -1) !== -1
-      ? expiringOffsetVersion
-      : kind.written
-  const writer = new Writer<FileRegion>(64)
-  writer.int16(version)
-  kind.value.encode(writer, record.value!, version)
-  return writer.finishBuffer()
+/** As `writeGroupRecord`, in buffers of their own. */
+export function encodeGroupRecord(record: GroupRecordInput): { key: Buffer; value: Buffer | null } {
+  const writer = new Writer<FileRegion>(initialBytes)
+  const valueAt = writeGroupRecord(record, writer)
+  const bytes = writer.finishBuffer()
+  return { key: bytes.subarray(0, valueAt), value: record.value === null ? null : bytes.subarray(valueAt) }
 }
 
 /**

@@ -18,7 +18,7 @@ function commit(
 ): ErrorName {
   const topics = [{ name: "t", partitions: partitions.map((partitionIndex) => ({ partitionIndex })) }]
   const identity = { memberId, groupInstanceId: null, generationIdOrMemberEpoch, version, topics }
-  return errorByCode(group.harness.protocol.consumer.checkCommit(group.group, identity, group.harness.now()))!.name
+  return errorByCode(group.harness.protocol.consumer.checkCommit(group.group, identity))!.name
 }
 
 const fetch = (group: ConsumerTest, memberId: string | null, epoch: number): ErrorName =>
