@@ -4,6 +4,8 @@
  * Owns the list: each is a change of one place (of two, where one alone changes nothing) in the built program, which the command applies to a copy. Nothing
  * of it is in the program itself. `find` must be there exactly once: a mutant that no longer fits its place is an error, not a success.
  */
+import { groupMutants } from "./group-mutants.js"
+
 export interface MutantEdit {
   /** Below `src/`, as built. */
   readonly file: string
@@ -23,7 +25,7 @@ const one = (name: string, file: string, find: string, replace: string): Mutant 
   edits: [{ file, find, replace }],
 })
 
-export const mutants: readonly Mutant[] = [
+const logAndBrokerMutants: readonly Mutant[] = [
   one(
     "acknowledges before the sync",
     "replication/partition.js",
@@ -238,3 +240,5 @@ export const mutants: readonly Mutant[] = [
     ],
   },
 ]
+
+export const mutants: readonly Mutant[] = [...logAndBrokerMutants, ...groupMutants]

@@ -129,12 +129,20 @@ export class CommittedOffsetsSurvive implements Checker {
     }
     const write = possible.find(({ id }) => id === seen.write)
     if (write !== undefined) {
+      this.#tookEffect(write, writes, seen.atMs)
       if (write.offset !== seen.offset)
         this.#complain(seen, `${seen.write} with another offset, ${seen.offset}`, possible)
       return
     }
     const isStray = seen.byName !== undefined && this.#strays.get(`${seen.group} ${seen.byName}`)?.has(seen.write)
     if (isStray !== true) this.#complain(seen, `${seen.offset} (${seen.write})`, possible)
+  }
+
+  /** Whoever reads it knows that it happened, whether it was answered or not. */
+  #tookEffect(write: Write, writes: readonly Write[], atMs: number): void {
+    if (write.doneAt === undefined || write.doneMs === Number.POSITIVE_INFINITY) write.doneMs = atMs
+    write.doneAt ??= this.#at
+    for (const other of writes) if (other.doneAt !== undefined && other.doneAt < write.sentAt) other.goneAt ??= this.#at
   }
 
   #mayHaveExpired(write: Write, seen: Read): boolean {

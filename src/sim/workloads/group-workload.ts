@@ -122,6 +122,12 @@ function configOf(options: GroupsOptionsDrawn, address: string): ServerConfig {
       "offsets.retention.check.interval.ms": String(options.expiryCheckMs),
       "group.initial.rebalance.delay.ms": String(options.initialRebalanceDelayMs),
       "group.min.session.timeout.ms": "100",
+      "group.consumer.min.session.timeout.ms": "100",
+      "group.consumer.session.timeout.ms": String(options.consumerSessionTimeoutMs),
+      "group.consumer.min.heartbeat.interval.ms": "10",
+      "group.consumer.heartbeat.interval.ms": String(options.consumerHeartbeatIntervalMs),
+      "group.consumer.assignment.interval.ms": String(options.assignmentIntervalMs),
+      "group.consumer.migration.policy": options.migrationPolicy,
     },
   })
   if (config === undefined) throw new Error(errors.join("\n"))

@@ -38,6 +38,8 @@ function encoded(version: number, write: (writer: Writer) => void): Buffer {
 
 export class ClassicMember extends GroupMember {
   #mustJoin = true
+  /** When it began to ask for what it was not assigned yet. */
+  #firstJoinMs: number | undefined
   /** Once it has its assignment. */
   #mustRejoin = false
   #heartbeatMs = 0
@@ -54,6 +56,10 @@ export class ClassicMember extends GroupMember {
 
   protected get isClassicOnly(): boolean {
     return this.model.isClassicOnly(this.group)
+  }
+
+  protected get commitVersionMin(): number {
+    return 2
   }
 
   protected get fetchIdentity(): undefined {
@@ -123,6 +129,7 @@ export class ClassicMember extends GroupMember {
   /** All it had is somebody else's by now. */
   #lose(errorCode: ErrorCode): void {
     this.isOut(errorCode !== Errors.ILLEGAL_GENERATION)
+    this.#firstJoinMs = undefined
     if (errorCode !== Errors.ILLEGAL_GENERATION) this.memberId = ""
     this.generation = -1
     this.#assignment = []
@@ -155,6 +162,7 @@ export class ClassicMember extends GroupMember {
     )
     if (instanceId !== null && this.memberId === "") this.takesOver()
     model.counts.joins += 1
+    this.#firstJoinMs ??= model.nowMs
     // A static member that leads and restarts is told so from this version on only.
     // And a leader that is to keep apart who is static must be able to see it.
     const least = group.staticMembers > 0 ? 5 : 0
@@ -196,7 +204,7 @@ export class ClassicMember extends GroupMember {
     this.#protocolName = joined.protocolName ?? ""
     this.#heartbeatMs = env.clock.monotonicMs()
     // From when it asked it has at least the time for the next phase, unless there was a generation without it.
-    if (this.owned.size > 0 && isNext) this.wasAnswered(joinSentMs, this.#leaseMs, this.topics)
+    if (this.owned.size > 0 && isNext && this.isClassicOnly) this.wasAnswered(joinSentMs, this.#leaseMs, this.topics)
     const isLeader = joined.leader === joined.memberId
     let assignment: Assignment | undefined
     if (isLeader) {
@@ -245,6 +253,8 @@ export class ClassicMember extends GroupMember {
     const { model, group, generation } = this
     this.#assignment = assignment.length === 0 ? [] : decodedAssignment(assignment)
     this.#mustJoin = false
+    // In a group of both protocols the time to give something up begins with the join, and not anew.
+    const answeredMs = this.isClassicOnly ? sentMs : (this.#firstJoinMs ?? sentMs)
     const partitions = await this.#resolved(model.options.metadataAgeMs)
     if (partitions === undefined) {
       // It does not know what it was given: it asks for it again.
@@ -261,7 +271,8 @@ export class ClassicMember extends GroupMember {
     const revoked = [...this.owned].flatMap(([key, partition]) => (partitions.has(key) ? [] : [partition]))
     this.wasAssigned(partitions, sentMs, this.#leaseMs)
     this.own(partitions)
-    this.wasAnswered(sentMs, this.#leaseMs, this.topics)
+    this.wasAnswered(answeredMs, this.#leaseMs, this.topics)
+    this.#firstJoinMs = undefined
     if (!group.isCooperative || revoked.length === 0) return
     this.#mustJoin = true
     if (this.random.chance(0.7)) await this.commit(revoked)

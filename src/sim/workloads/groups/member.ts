@@ -95,7 +95,9 @@ export abstract class GroupMember {
   /** In the group, with nothing left to do for its assignment. */
   abstract get isSettled(): boolean
   protected abstract get isClassicOnly(): boolean
-  /** Comes into the group, or stays in it, as it is time for; `isAnew`: the first of this process. */
+  /** From then on commits carry what it has to say of itself. */
+  protected abstract get commitVersionMin(): number
+  /** Comes into the group, or stays in it, as it is time for; */
   protected abstract stay(): Promise<void>
   abstract resubscribe(topics: readonly string[]): void
   /** Gives up everything and tells the broker. */
@@ -359,7 +361,7 @@ export abstract class GroupMember {
     const { model, group, random, instanceId } = this
     const client = await this.coordinator()
     if (client === undefined) return
-    const least = this.generation >= 0 && !this.isClassicOnly ? 9 : instanceId === null ? 2 : 7
+    const least = Math.max(this.commitVersionMin, instanceId === null ? 2 : 7)
     const version = random.between(least, offsetCommit.maxVersion)
     const isByName = version < 10
     const sentMs = model.nowMs

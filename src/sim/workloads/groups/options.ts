@@ -20,16 +20,32 @@ export interface GroupOptions {
   readonly sessionTimeoutMs: number
   readonly rebalanceTimeoutMs: number
   readonly heartbeatIntervalMs: number
+  /** What members of the consumer protocol ask for. */
+  readonly assignor: string | null
   /** Slots of topics that a member may subscribe to. */
   readonly topics: readonly number[]
 }
 
-const flavours: readonly GroupFlavour[] = ["eager", "cooperative"]
+const flavours: readonly GroupFlavour[] = ["eager", "cooperative", "consumer", "consumer", "mixed"]
 
-function drawGroup(random: SeededRandom, index: number, topics: number, membersMax: number): GroupOptions {
+/** Of all groups of the consumer protocol, by settings of the broker. */
+interface ConsumerTimes {
+  readonly sessionTimeoutMs: number
+  readonly heartbeatIntervalMs: number
+}
+
+function drawGroup(
+  random: SeededRandom,
+  index: number,
+  topics: number,
+  membersMax: number,
+  consumer: ConsumerTimes,
+): GroupOptions {
   const flavour = random.pick(flavours)
+  const isOfConsumers = flavour === "consumer" || flavour === "mixed"
   const members = random.between(1, membersMax)
-  const sessionTimeoutMs = random.magnitude(2000, 16_000)
+  const drawnSessionTimeoutMs = random.magnitude(2000, 16_000)
+  const sessionTimeoutMs = isOfConsumers ? consumer.sessionTimeoutMs : drawnSessionTimeoutMs
   const rebalanceTimeoutMs = random.magnitude(2000, 16_000)
   const all = Array.from({ length: topics }, (_, slot) => slot)
   return {
@@ -40,7 +56,10 @@ function drawGroup(random: SeededRandom, index: number, topics: number, membersM
     staticMembers: random.pick([0, 0, members, random.int(members + 1)]),
     sessionTimeoutMs,
     rebalanceTimeoutMs,
-    heartbeatIntervalMs: Math.ceil(Math.min(sessionTimeoutMs, rebalanceTimeoutMs) / random.pick([3, 3, 3, 8])),
+    heartbeatIntervalMs: isOfConsumers
+      ? consumer.heartbeatIntervalMs
+      : Math.ceil(Math.min(sessionTimeoutMs, rebalanceTimeoutMs) / random.pick([3, 3, 3, 8])),
+    assignor: random.pick([null, null, "uniform", "range"]),
     topics: random.chance(0.5) ? all : [random.pick(all)],
   }
 }
@@ -50,6 +69,11 @@ export function drawGroupOptions(random: SeededRandom) {
   const groups = random.between(1, 3)
   const topics = random.between(1, 3)
   const membersMax = random.pick([3, 5, 8, groups === 1 ? 20 : 6])
+  const consumerSessionTimeoutMs = random.magnitude(2000, 16_000)
+  const consumer = {
+    sessionTimeoutMs: consumerSessionTimeoutMs,
+    heartbeatIntervalMs: Math.min(random.magnitude(100, 2000), Math.ceil(consumerSessionTimeoutMs / 3), 667),
+  }
   const faults: FaultOptions = {
     lifeMs: random.magnitude(1000, 65_000),
     crashAtOperation: random.chance(0.5),
@@ -75,7 +99,7 @@ export function drawGroupOptions(random: SeededRandom) {
     lives: random.between(1, 4),
     clients: random.between(1, 4),
     thinkMsMax: random.magnitude(64, 1024),
-    groups: Array.from({ length: groups }, (_, index) => drawGroup(random, index, topics, membersMax)),
+    groups: Array.from({ length: groups }, (_, index) => drawGroup(random, index, topics, membersMax, consumer)),
     topics: Array.from({ length: topics }, () => ({
       partitions: random.magnitude(1, 6),
       isRecreated: random.chance(0.4),
@@ -93,6 +117,9 @@ export function drawGroupOptions(random: SeededRandom) {
     initialRebalanceDelayMs: random.pick([0, 100, 3000]),
     retentionMinutes: random.pick([1, 10_080]),
     expiryCheckMs: random.magnitude(500, 60_000),
+    consumerSessionTimeoutMs,
+    consumerHeartbeatIntervalMs: consumer.heartbeatIntervalMs,
+    migrationPolicy: "bidirectional",
     assignmentIntervalMs: random.pick([0, 0, 1000]),
     directories: random.between(1, 2),
     checkpointMs: random.magnitude(50, 30_000),

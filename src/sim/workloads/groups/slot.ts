@@ -7,6 +7,7 @@
 import type { Env } from "../../../env/env.js"
 import type { SeededRandom } from "../../random.js"
 import { ClassicMember } from "./classic-member.js"
+import { ConsumerMember } from "./consumer-member.js"
 import type { GroupMember } from "./member.js"
 import type { GroupsModel } from "./model.js"
 import type { GroupOptions } from "./options.js"
@@ -71,10 +72,10 @@ export class MemberSlot {
   }
 
   #newMember(): GroupMember {
-    return new ClassicMember(this.model, this.group, this.envs(), {
-      instanceId: this.#instanceId,
-      topics: this.#topics,
-    })
+    const { flavour } = this.group
+    const isConsumer = flavour === "consumer" || (flavour === "mixed" && this.#random.chance(0.5))
+    const Member = isConsumer ? ConsumerMember : ClassicMember
+    return new Member(this.model, this.group, this.envs(), { instanceId: this.#instanceId, topics: this.#topics })
   }
 
   #pause(ms: number): Promise<void> {
@@ -95,7 +96,9 @@ export class MemberSlot {
       }
       await model.pause(member.env, random.int(member.paceMs))
       if (model.isEnding || !random.chance(churnChance)) continue
-      if (this.#instanceId !== null && random.chance(doubleChance)) return "doubled"
+      // Under the consumer protocol the second would wait for the first to go.
+      const mayDouble = this.#instanceId !== null && model.isClassicOnly(this.group)
+      if (mayDouble && random.chance(doubleChance)) return "doubled"
       if (!(await this.#happen(member))) return "over"
     }
     return "over"
