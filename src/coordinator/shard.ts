@@ -6,6 +6,7 @@
  */
 import { invariant } from "../base/assert.js"
 import type { LeaderEpoch, Offset } from "../base/ids.js"
+import { RepeatedTexts, RepeatingReader } from "../base/repeated-texts.js"
 import { Writer } from "../base/writer.js"
 import type { Env, FileRegion } from "../env/env.js"
 import { isFileRegion } from "../env/env.js"
@@ -13,7 +14,8 @@ import { BatchBuilder, recordBytesMax } from "../protocol/batch-builder.js"
 import { batchHeaderBytes, isControlBatch } from "../protocol/batch-header.js"
 import { EncodeError } from "../protocol/codec.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
-import { batchesIn, recordsOf } from "../protocol/record-batch.js"
+import { batchesIn } from "../protocol/record-batch.js"
+import { RecordCursor } from "../protocol/record-cursor.js"
 import type { Partition } from "../replication/partition.js"
 import { type Refusal, StateMachine } from "../rsm/state-machine.js"
 import { Deadlines } from "./deadlines.js"
@@ -55,7 +57,7 @@ export interface ShardCodec<R extends ShardRecord> {
   /** The key, and right behind it the value; returns where the value begins. A record without one has the value null: a tombstone. */
   write(record: R, writer: Writer<FileRegion>): number
   /** Undefined: a record of another kind or of a later version, which is left alone. */
-  decode(key: Buffer, value: Buffer | null): R | undefined
+  decode(cursor: RecordCursor): R | undefined
 }
 
 export interface ShardOptions<S extends ShardState<R>, R extends ShardRecord> {
@@ -159,8 +161,13 @@ export class Shard<S extends ShardState<R>, R extends ShardRecord> {
     this.#machine.perform<ErrorCode>(
       () => ({ records, response: Errors.NONE }),
       0,
-      (result) => this.#settle(records.length, onWritten, result),
+      this.#settling(records.length, onWritten),
     )
+  }
+
+  /** Made here, where it does not keep the records alive until they are on the medium. */
+  #settling(count: number, onWritten: Outcome<R>["onWritten"]): (result: ErrorCode | Refusal) => void {
+    return (result) => this.#settle(count, onWritten, result)
   }
 
   #settle(count: number, onWritten: Outcome<R>["onWritten"], result: ErrorCode | Refusal): void {
@@ -263,6 +270,8 @@ export class Shard<S extends ShardState<R>, R extends ShardRecord> {
     let count = 0
     let unknown = 0
     let next = partition.log.logStartOffset
+    const repeated = new RepeatedTexts()
+    const newReader = (payload: Buffer) => new RepeatingReader(payload, repeated)
     while (next < endOffset && this.#isWanted()) {
       const read = await partition.log.read(next, { maxBytes: loadBytes, maxOffset: endOffset })
       if (!read.ok) {
@@ -278,9 +287,10 @@ export class Shard<S extends ShardState<R>, R extends ShardRecord> {
           } else bytes = payload as Buffer
           for (const { start } of batchesIn(bytes)) {
             if (isControlBatch(bytes, start)) continue
-            for (const { offset, key, value } of recordsOf(bytes, start)) {
-              if (offset < next || key === null) continue
-              const record = codec.decode(key, value)
+            const cursor = new RecordCursor(bytes, start, newReader)
+            while (cursor.next()) {
+              if (cursor.offset < next || cursor.keyBytes < 0) continue
+              const record = codec.decode(cursor)
               if (record === undefined) unknown++
               else this.state.replay(record)
               count++

@@ -20,7 +20,7 @@ import type { ReplicaManager } from "../../replication/replica-manager.js"
 import { coordinatorPartition } from "../coordinator-key.js"
 import { type Now, Shard } from "../shard.js"
 import type { ClientInfo, GroupSettings, Outcome, Respond } from "./contract.js"
-import { decodeGroupRecord, type GroupRecord, writeGroupRecord } from "./group-records.js"
+import { decodeGroupRecordAt, type GroupRecord, writeGroupRecord } from "./group-records.js"
 import {
   type DescribedConsumerGroup,
   type GroupExplanation,
@@ -119,7 +119,7 @@ export class GroupCoordinator {
     const shard: OwnShard = new Shard<GroupShard, GroupRecord>({
       env,
       partition,
-      codec: { write: writeGroupRecord, decode: decodeGroupRecord },
+      codec: { write: writeGroupRecord, decode: decodeGroupRecordAt },
       batchBytesMax: () => this.#currentBatchBytesMax(),
       newState: (own) => this.#newState(own),
       onUnloaded: (own, reason) => {

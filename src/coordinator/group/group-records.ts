@@ -4,12 +4,13 @@
  * Owns the way from a typed record to the key and value of a log record and back, and in which version a value is written; the fields are
  * declared in `protocol/messages/group-records.ts`. The invariant: what is written is what Apache Kafka 4.3 writes, so either reads the other's.
  */
-import { Reader } from "../../base/reader.js"
+import { MalformedError, Reader } from "../../base/reader.js"
 import { Writer } from "../../base/writer.js"
 import type { FileRegion } from "../../env/env.js"
 import type { Fields, InputOf, ValueOf } from "../../protocol/field.js"
 import type { RecordMessage } from "../../protocol/message.js"
 import { groupRecords, legacyOffsetCommitKey, legacyOffsetCommitValue } from "../../protocol/messages/group-records.js"
+import type { RecordCursor } from "../../protocol/record-cursor.js"
 import { includesVersion, type VersionRange } from "../../protocol/versions.js"
 
 type Declared = Exclude<(typeof groupRecords)[number], { readonly key: RecordMessage<"LegacyOffsetCommitKey", Fields> }>
@@ -95,13 +96,38 @@ export function encodeGroupRecord(record: GroupRecordInput): { key: Buffer; valu
  * Errors: MalformedError for what cannot be read. What follows the last field is ignored, as in Kafka.
  */
 export function decodeGroupRecord(key: Buffer, value: Buffer | null): GroupRecord | undefined {
-  const keyReader = new Reader(key)
+  return decode(new Reader(key), 0, key.length, value === null ? undefined : new Reader(value), 0, value?.length ?? 0)
+}
+
+/** As `decodeGroupRecord`, of the record where the cursor stands. Bytes are views of its batch. */
+export function decodeGroupRecordAt(cursor: RecordCursor): GroupRecord | undefined {
+  const { reader, keyAt, keyBytes, valueAt, valueBytes } = cursor
+  return decode(reader, keyAt, keyAt + keyBytes, valueBytes < 0 ? undefined : reader, valueAt, valueAt + valueBytes)
+}
+
+function decode(
+  keyReader: Reader,
+  keyAt: number,
+  keyEnd: number,
+  valueReader: Reader | undefined,
+  valueAt: number,
+  valueEnd: number,
+): GroupRecord | undefined {
+  keyReader.position = keyAt
   const kind = byKey[keyReader.int16()]
   if (kind === undefined) return undefined
-  const fields = kind.key.read(keyReader, keyVersion)
-  if (value === null) return { type: kind.type, key: fields, value: null } as GroupRecord
-  const valueReader = new Reader(value)
+  const key = kind.key.read(keyReader, keyVersion)
+  checkEnd(keyReader, keyEnd)
+  if (valueReader === undefined) return { type: kind.type, key, value: null } as GroupRecord
+  valueReader.position = valueAt
   const version = valueReader.int16()
   if (!includesVersion(kind.versions, version)) return undefined
-  return { type: kind.type, key: fields, value: kind.value.read(valueReader, version) } as GroupRecord
+  const value = kind.value.read(valueReader, version)
+  checkEnd(valueReader, valueEnd)
+  return { type: kind.type, key, value } as GroupRecord
+}
+
+/** One reader is over all of a batch: only here it shows that something says it is longer than it is. */
+function checkEnd({ position }: Reader, end: number): void {
+  if (position > end) throw new MalformedError(`a record of a group goes ${position - end} bytes beyond its end`)
 }
