@@ -237,6 +237,7 @@ async function twoMembers(session: Session): Promise<void> {
   await session.ask("the second", consumerGroupHeartbeat, 1, staying(groupId, "b", epochOfB, { topicPartitions: [] }))
   await describes(session, groupId)
   await session.ask("the first leaves", consumerGroupHeartbeat, 1, staying(groupId, "a", -1))
+  await settled(session, groupId, "b", epochOfB, null)
   await offsetsOf(session, groupId, identitiesOf("a", epochOfA))
 }
 

@@ -69,7 +69,7 @@ export async function soleClassicMember(
   session: Session,
   groupId: string,
   other: Partial<JoinRequest> = {},
-  upTo: "joined" | "synced" = "synced",
+  { upTo = "synced" as "joined" | "synced", of = topic } = {},
 ): Promise<{ memberId: string; generationId: number }> {
   const first = await session.ask("first join", joinGroup, 5, classicJoin(groupId, "", other))
   let joined: ResponseOf<typeof joinGroup> | undefined = first
@@ -84,7 +84,7 @@ export async function soleClassicMember(
       groupInstanceId: other.groupInstanceId ?? null,
       protocolType: other.protocolType ?? "consumer",
       protocolName: joined?.protocolName ?? "range",
-      assignments: [{ memberId, assignment: assignmentOf(topic, [0]) }],
+      assignments: [{ memberId, assignment: assignmentOf(of, [0]) }],
     })
   return { memberId, generationId }
 }

@@ -165,8 +165,8 @@ export class ConsumerProtocol implements GroupProtocol<ConsumerGroup> {
   }
 
   checkFetch(group: ConsumerGroup, memberId: string | null, memberEpoch: number): ErrorCode {
-    if (memberId === null || memberEpoch < 0) return Errors.NONE
-    const member = group.members.get(memberId)
+    if (memberId === null && memberEpoch < 0) return Errors.NONE
+    const member = group.members.get(memberId ?? "")
     if (member === undefined) return Errors.UNKNOWN_MEMBER_ID
     return member.memberEpoch === memberEpoch ? Errors.NONE : staleEpoch(member)
   }

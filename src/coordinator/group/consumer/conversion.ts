@@ -46,16 +46,18 @@ export class Conversions {
   /** For a member of the consumer protocol that wants to join what is, until now, no group of that. Errors: GROUP_ID_NOT_FOUND. */
   upgrade(groupId: string, now: Now): Joinable | Refused {
     const classicGroup = this.changes.groups.get(groupId)
-    const no = (why: string) => refused(Errors.GROUP_ID_NOT_FOUND, `Group ${groupId} cannot be upgraded: ${why}.`)
+    const no = (why: string) =>
+      refused(Errors.GROUP_ID_NOT_FOUND, `Cannot upgrade classic group ${groupId} to consumer group because ${why}.`)
     if (!(classicGroup instanceof ClassicGroup)) return no("it is neither a classic nor a consumer group")
     if (classicGroup.state === "Empty" || classicGroup.state === "Dead")
       return { group: new ConsumerGroup(groupId), records: [groupTombstone(groupId)], isNew: true }
     const { consumerMigrationPolicy: policy, consumerMaxSize } = this.changes.context.settings
-    if (policy !== "bidirectional" && policy !== "upgrade") return no("the migration policy does not allow it")
-    if (classicGroup.protocolType !== consumerProtocolType) return no("it is not a group of consumers")
-    if (classicGroup.members.size > consumerMaxSize) return no(`it has more than ${consumerMaxSize} members`)
+    if (policy !== "bidirectional" && policy !== "upgrade") return no("online upgrade is disabled")
+    if (classicGroup.protocolType !== consumerProtocolType)
+      return no("the group does not use the consumer embedded protocol")
+    if (classicGroup.members.size > consumerMaxSize) return no("the group size exceeds the consumer group maximum size")
     const members = this.#membersOf(classicGroup)
-    if (members === undefined) return no("what its members say of subscription or assignment cannot be read")
+    if (members === undefined) return no("the embedded consumer protocol is malformed")
     const records = [groupTombstone(groupId), ...recordsOf(classicGroup, members)]
     // The group as it will be. The one the shard has is made by the replay of the same records.
     const group = new ConsumerGroup(groupId)
