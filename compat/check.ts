@@ -9,6 +9,10 @@ export interface CheckContext {
   readonly port: number
   /** Where the broker keeps its logs, when the files are within reach. */
   readonly dataDirectory: string | undefined
+  /** What a check that brings its own brokers starts: Ottla, or Apache Kafka to see whether the check is right. */
+  readonly against: "ottla" | "kafka"
+  /** With which settings. */
+  readonly brokerSettings: Readonly<Record<string, string>>
   /** A topic name nobody else uses. */
   topic(purpose: string): string
 }

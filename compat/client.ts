@@ -11,9 +11,11 @@ import type { Fields, InputOf, ValueOf } from "../src/protocol/field.js"
 import type { Api } from "../src/protocol/message.js"
 import { createTopics } from "../src/protocol/messages/create-topics.js"
 import { fetch } from "../src/protocol/messages/fetch.js"
+import { findCoordinator } from "../src/protocol/messages/find-coordinator.js"
 import { initProducerId } from "../src/protocol/messages/init-producer-id.js"
 import { listOffsets } from "../src/protocol/messages/list-offsets.js"
 import { metadata } from "../src/protocol/messages/metadata.js"
+import { offsetFetch } from "../src/protocol/messages/offset-fetch.js"
 import { produce } from "../src/protocol/messages/produce.js"
 import { type RecordView, batchesIn, hasValidChecksum, recordsOf } from "../src/protocol/record-batch.js"
 import { isControlBatch } from "../src/protocol/batch-header.js"
@@ -203,6 +205,20 @@ export class WireClient {
         if (attempt === leaderAttemptsMax || this.isLost) throw error
         await new Promise((resolve) => setTimeout(resolve, leaderAttemptMs))
       }
+    }
+  }
+
+  /** Resolves when the group's coordinator answers for it: on a fresh broker the first to ask is told to come again. */
+  async coordinates(groupId: string): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      const found = await this.request(findCoordinator, 3, { key: groupId, keyType: 0, coordinatorKeys: [] })
+      const { errorCode } =
+        found.errorCode === 0
+          ? await this.request(offsetFetch, 7, { groupId, topics: null, groups: [], requireStable: false })
+          : found
+      if (errorCode === 0) return
+      if (attempt === leaderAttemptsMax) throw new Error(`coordinator of ${groupId}: error ${errorCode}`)
+      await new Promise((resolve) => setTimeout(resolve, leaderAttemptMs))
     }
   }
 

@@ -179,12 +179,11 @@ advertised.listeners=PLAINTEXT://127.0.0.1:${port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs=${dataDirectory}
-offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-${Object.entries(settings)
+${Object.entries({ "offsets.topic.replication.factor": "1", ...settings })
   .map(([name, value]) => `${name}=${value}\n`)
   .join("")}`,
     )
@@ -227,9 +226,19 @@ ${Object.entries(settings)
     }
   }
 
+  /** kill -9. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL")
+  }
+
   async stop(): Promise<void> {
+    await this.#end("SIGTERM")
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    if (!this.isAlive) return
     const exited = new Promise<void>((resolve) => this.child.once("exit", () => resolve()))
-    this.child.kill("SIGTERM")
+    this.child.kill(signal)
     await exited
   }
 }

@@ -8,6 +8,7 @@ import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { inspect } from "node:util"
 import type { Check, CheckContext } from "./check.js"
+import { groupAnswers } from "./answers/check.js"
 import { BrokerProcess } from "./broker-process.js"
 import { parseAddress } from "./client.js"
 import { connectStandalone } from "./clients/connect.js"
@@ -18,6 +19,7 @@ import { kafkaPython } from "./clients/kafka-python.js"
 import { kafkaToolChecks } from "./clients/kafka-tools.js"
 import { kafkajs } from "./clients/kafkajs.js"
 import { kcat } from "./clients/kcat.js"
+import { kafkajsGroups } from "./clients/kafkajs-groups.js"
 import { nodeRdkafka } from "./clients/node-rdkafka.js"
 import { platformaticKafka } from "./clients/platformatic-kafka.js"
 import { readmeChecks } from "./clients/readme.js"
@@ -43,7 +45,9 @@ const checks: readonly Check[] = [
   ...kafkaToolChecks,
   ...dataDirectoryChecks,
   ...groupChecks,
+  kafkajsGroups,
   ...groupToolChecks,
+  groupAnswers,
   connectStandalone,
   streamsWordCount,
 ]
@@ -57,6 +61,7 @@ const commands: Readonly<Record<string, (options: Readonly<Record<string, string
 
 /** Groups notice in seconds, with both protocols, and do not wait for more members than there are. */
 const brokerSettings = {
+  "offsets.topic.replication.factor": "1",
   "group.initial.rebalance.delay.ms": "0",
   "group.consumer.min.heartbeat.interval.ms": "1000",
   "group.consumer.heartbeat.interval.ms": "1000",
@@ -67,7 +72,7 @@ const brokerSettings = {
 const usage = `npm run compat [-- names...] [--against kafka | --bootstrap HOST:PORT [--data-directory DIR]]
 npm run compat -- kill-loop [--rounds N] [--seed N] [--partitions N] [--load-ms MS] [--data-directory DIR]
 npm run compat -- power-cut [--cuts N] [--seed N] [--partitions N] [--load-ms MS]
-npm run compat -- librdkafka-suite [--tests 0001,0002] [--logs DIR] [--seconds S]
+npm run compat -- librdkafka-suite [--against kafka] [--groups core,admin] [--tests 0001,0002] [--update] [--logs DIR] [--seconds S]
 
 checks: ${checks.map(({ name }) => name).join(", ")}
 `
@@ -122,6 +127,8 @@ async function runChecks(): Promise<boolean> {
     ...parseAddress(bootstrap),
     bootstrap,
     dataDirectory,
+    against,
+    brokerSettings,
     topic: (purpose) => `${purpose}-${run}`,
   }
   const counts = { PASS: 0, FAIL: 0, SKIP: 0 }

@@ -262,7 +262,6 @@ const leaderElection = toolCheck("kafka-leader-election", async (tool, context) 
   return undefined
 })
 
-/** Commits offsets between its records, so it hangs at its end on a broker without a group coordinator. */
 const endToEndLatency = toolCheck("kafka-e2e-latency", async (tool, context) => {
   const name = context.topic("latency")
   await createTopic(context, name, 1)
@@ -324,6 +323,6 @@ export const kafkaToolChecks: readonly Check[] = [
   deleteRecords,
   logDirs,
   leaderElection,
-  { ...endToEndLatency, byNameOnly: true },
+  endToEndLatency,
   dumpLog,
 ]

@@ -24,6 +24,8 @@ export type Entry = Common &
     /** By partition the offset to go on from. */
     | { readonly kind: "committed"; readonly offsets: Offsets }
     | { readonly kind: "ended"; readonly how: "killed" | "left" }
+    /** Said by the story. Until a member gains a partition again, what it has is a belief that nobody could correct. */
+    | { readonly kind: "brokerKilled" }
   )
 
 const numberOf = (text: string | undefined): number => {
@@ -33,7 +35,7 @@ const numberOf = (text: string | undefined): number => {
 
 /** Undefined for words that are an answer and no news. Throws on what is neither. */
 export function parseEntry(member: string, line: string): Entry | undefined {
-  const [time, kind, ...words] = line.split(" ")
+  const [time, kind, ...words] = line.trimEnd().split(" ")
   const common = { atMs: numberOf(time), member }
   switch (kind) {
     case "gained":

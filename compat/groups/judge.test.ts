@@ -81,6 +81,13 @@ test("a killed member owns nothing", () => {
   assert.deepEqual(faultsOf(log(1), "a gained 0", "a killed", "b gained 0", "b sees 0 0-0"), [])
 })
 
+test("after the broker was killed, what members had before is no ownership", () => {
+  const killed: Entry = { kind: "brokerKilled", atMs: 5, member: "broker" }
+  const before = entries("0 a gained 0", "10 b gained 0")
+  assert.deepEqual(judge(log(0), [...before, killed]).faults, [])
+  assert.equal(judge(log(0), before).faultCount, 1)
+})
+
 test("a record of another's partition is a fault", () => {
   const lines = ["a gained 0", "a sees 0 0-0", "b sees 0 0-0"]
   assert.deepEqual(faultsOf(log(1), ...lines), ["b saw partition 0 offset 0, which is a's"])

@@ -73,6 +73,9 @@ export function judge(
       case "ended":
         for (let partition = 0; partition < log.length; partition++) disown(member, partition)
         break
+      case "brokerKilled":
+        owner.clear()
+        break
       case "seen": {
         const { partition, offset, key, value } = entry
         const where = `${member} saw partition ${partition} offset ${offset}`

@@ -12,6 +12,7 @@ import type { Env, FileRegion } from "../env/env.js"
 import { isFileRegion } from "../env/env.js"
 import { BatchBuilder, recordBytesMax } from "../protocol/batch-builder.js"
 import { batchHeaderBytes, isControlBatch } from "../protocol/batch-header.js"
+import { EncodeError } from "../protocol/codec.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
 import { batchesIn } from "../protocol/record-batch.js"
 import { RecordCursor } from "../protocol/record-cursor.js"
@@ -317,7 +318,7 @@ export class Shard<S extends ShardState<R>, R extends ShardRecord> {
     if (!partition.takesAppends || partition.leaderEpoch !== this.leaderEpoch) return undefined
     const bytes = this.#encode(records)
     const bytesMax = this.options.batchBytesMax()
-    if (batchHeaderBytes + bytes > bytesMax) {
+    if (bytes === undefined || batchHeaderBytes + bytes > bytesMax) {
       this.#tooLarge = true
       return undefined
     }
@@ -341,10 +342,20 @@ export class Shard<S extends ShardState<R>, R extends ShardRecord> {
     return { baseOffset, nextOffset: this.#nextOffset, epoch: this.leaderEpoch }
   }
 
-  /** Returns how much room the records take in a batch at most. */
-  #encode(records: readonly R[]): number {
+  /** Returns how much room the records take in a batch at most. Undefined: one of them cannot be written at all. */
+  #encode(records: readonly R[]): number | undefined {
     this.#encoded.clear()
     this.#lengths.length = 0
+    try {
+      return this.#encodeAll(records)
+    } catch (error) {
+      // A client may say more than a record can: an id that is longer than its length has digits for.
+      if (error instanceof EncodeError) return undefined
+      throw error
+    }
+  }
+
+  #encodeAll(records: readonly R[]): number {
     let bytes = 0
     for (const record of records) {
       const at = this.#encoded.length

@@ -4,7 +4,7 @@ import type { Connection, Payload, Receiver } from "../env/env.js"
 import { FramePool } from "./frame-pool.js"
 import { SharedReceiveBuffer } from "./frame-reader.js"
 import { RequestMemory } from "./request-memory.js"
-import { type HandledRequest, type Reply, ServerConnection } from "./server-connection.js"
+import { type HandledRequest, type InboundFrame, type Reply, ServerConnection } from "./server-connection.js"
 
 /** The socket's end of a connection, driven by hand. */
 class Wire implements Connection {
@@ -66,9 +66,11 @@ function connected(
   const answers = new Map<string, (reply: Reply) => void>()
   const released: string[] = []
   /** Requests in capitals need nothing that comes later to wait for them. */
-  const handle = (frame: { bytes: Buffer }): HandledRequest => {
+  const frames = new Map<string, InboundFrame>()
+  const handle = (frame: InboundFrame): HandledRequest => {
     const text = frame.bytes.toString().trim()
     started.push(text)
+    frames.set(text, frame)
     const reply = new Promise<Reply>((resolve) => answers.set(text, resolve))
     return { reply, accepted: text === text.toUpperCase() }
   }
@@ -91,7 +93,7 @@ function connected(
     answers.get(text)!(reply ?? { payloads: [Buffer.from(text)], sent: () => released.push(text) })
     await new Promise<void>((resolve) => setImmediate(resolve))
   }
-  return { wire, memory, connection, started, released, answer }
+  return { wire, memory, connection, started, released, frames, answer }
 }
 
 test("requests that are accepted overlap, and their answers leave in order", async () => {
@@ -135,6 +137,20 @@ test("memory is counted while requests are under way, and given back once, howev
   wire.receiver.closed()
   assert.equal(memory.used, 0)
   await answer("b")
+  assert.equal(memory.used, 0)
+})
+
+test("a request whose bytes nobody needs is not counted while it waits for its answer", async () => {
+  const { wire, memory, frames, answer } = connected()
+  wire.request("A", "B")
+  frames.get("A")!.release()
+  frames.get("A")!.release()
+  assert.equal(memory.used, 8)
+  await answer("B")
+  await answer("A")
+  assert.deepEqual(wire.sent, ["A", "B"])
+  assert.equal(memory.used, 0)
+  frames.get("B")!.release()
   assert.equal(memory.used, 0)
 })
 

@@ -27,7 +27,10 @@ export interface InboundFrame {
   readonly bytes: Buffer
   /** False: the memory is nobody else's, and `release` does nothing. Who keeps the bytes for long then has no reason to keep the rest of the request too. */
   readonly isReusable: boolean
-  /** Gives the memory back for reuse. Call once, when nothing refers to `bytes` any more; never calling it only costs reuse. */
+  /**
+   * Gives the memory back for reuse, and stops counting it. Call once, when nothing refers to `bytes` any more; a request that is parked for long should not wait for its answer
+   * with it. Never calling it only costs reuse.
+   */
   release(): void
 }
 
@@ -167,6 +170,7 @@ export class ServerConnection implements Receiver, FrameConsumer {
         release: () => {
           if (released) return
           released = true
+          this.#uncount(slot)
           if (pooled) this.pool.give(memory)
         },
       }
@@ -188,12 +192,21 @@ export class ServerConnection implements Receiver, FrameConsumer {
     }
   }
 
+  /** The request counts no more: it is answered, or nobody needs its bytes although its answer is still to come. */
+  #uncount(slot: { bytes: number }): void {
+    if (this.#isClosed || slot.bytes === 0) return
+    const { bytes } = slot
+    slot.bytes = 0
+    this.#inFlightBytes -= bytes
+    this.memory.release(bytes)
+  }
+
   /** Sends every reply whose predecessors have been sent. */
   #flush(): void {
     while (this.#replies.length > 0 && this.#replies[0]!.reply !== undefined && !this.#isClosed) {
-      const { reply, bytes } = this.#replies.shift()!
-      this.#inFlightBytes -= bytes
-      this.memory.release(bytes)
+      const slot = this.#replies.shift()!
+      const { reply } = slot
+      this.#uncount(slot)
       if (reply === "close") {
         this.#connection.end()
         this.closed()

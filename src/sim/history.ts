@@ -5,10 +5,13 @@
  * calls wrong, a user could have seen. Invariant: an observation is made once, when the client learns it.
  */
 
+import type { GroupObservation } from "./group-observations.js"
+
 /** Stands for one record's contents; unique over a run. Retries of a record keep it. */
 export type ValueId = string
 
 export type Observation =
+  | GroupObservation
   | { readonly kind: "sent"; readonly producer: string; readonly partition: string; readonly value: ValueId }
   /** The promise was given that the record is at this offset. */
   | { readonly kind: "acknowledged"; readonly partition: string; readonly value: ValueId; readonly offset: number }

@@ -4,6 +4,8 @@
  * Owns the list: each is a change of one place (of two, where one alone changes nothing) in the built program, which the command applies to a copy. Nothing
  * of it is in the program itself. `find` must be there exactly once: a mutant that no longer fits its place is an error, not a success.
  */
+import { groupMutants } from "./group-mutants.js"
+
 export interface MutantEdit {
   /** Below `src/`, as built. */
   readonly file: string
@@ -15,7 +17,7 @@ export interface Mutant {
   readonly name: string
   readonly edits: readonly MutantEdit[]
   /** Where the fault shows soonest. Default: `broker`. */
-  readonly workload?: "broker" | "log"
+  readonly workload?: "broker" | "log" | "groups"
 }
 
 const one = (name: string, file: string, find: string, replace: string): Mutant => ({
@@ -23,7 +25,7 @@ const one = (name: string, file: string, find: string, replace: string): Mutant 
   edits: [{ file, find, replace }],
 })
 
-export const mutants: readonly Mutant[] = [
+const logAndBrokerMutants: readonly Mutant[] = [
   one(
     "acknowledges before the sync",
     "replication/partition.js",
@@ -232,10 +234,11 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: "net/server-connection.js",
-        find: "const { reply, bytes } = this.#replies.shift();",
-        replace:
-          "const { reply, bytes } = this.#replies.splice(this.#replies.findIndex((each) => each.reply !== void 0), 1)[0];",
+        find: "const slot = this.#replies.shift();",
+        replace: "const slot = this.#replies.splice(this.#replies.findIndex((each) => each.reply !== void 0), 1)[0];",
       },
     ],
   },
 ]
+
+export const mutants: readonly Mutant[] = [...logAndBrokerMutants, ...groupMutants]

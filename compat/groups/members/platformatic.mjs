@@ -1,6 +1,7 @@
 // @platformatic/kafka as producer or member; its packages are those of the working directory.
 import { createRequire } from "node:module"
 import { pathToFileURL } from "node:url"
+import { inspect } from "node:util"
 import * as lines from "./lines.mjs"
 
 const entry = createRequire(`${process.cwd()}/package.json`).resolve("@platformatic/kafka")
@@ -46,7 +47,7 @@ if (lines.role === "produce") {
     autocommit: false,
   })
   stream.on("error", (error) => {
-    process.stderr.write(`${error.stack}\n`)
+    process.stderr.write(`${inspect(error, { depth: 8 })}\n`)
     process.exit(1)
   })
   stream.on("data", ({ partition, offset, key, value }) => holdings.see(partition, offset, key, value))

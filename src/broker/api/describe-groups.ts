@@ -24,7 +24,8 @@ export const describeGroupsHandler = handler(describeGroups, async (services, re
 
 async function describe(services: Services, groupId: string, version: number): Promise<Answer> {
   const found = await services.groups.describeGroup(groupId)
-  if (typeof found !== "number") return found
+  if (typeof found !== "number")
+    return version >= 6 || found.errorCode === Errors.NONE ? found : without(groupId, Errors.NONE, "Dead")
   if (found !== Errors.GROUP_ID_NOT_FOUND) return without(groupId, found, "")
   return version >= 6
     ? { ...without(groupId, found, "Dead"), errorMessage: `Group ${groupId} not found.` }

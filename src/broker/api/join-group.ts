@@ -10,7 +10,12 @@ import { handler } from "../services.js"
 
 export const joinGroupHandler = handler(joinGroup, async (services, request, context) => {
   const rebalanceTimeoutMs = context.version === 0 ? request.sessionTimeoutMs : request.rebalanceTimeoutMs
-  const response = await services.groups.joinGroup({ ...request, rebalanceTimeoutMs }, groupClient(context))
+  // The answer may take minutes, and the request's memory is everybody's.
+  const protocols = request.protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) }))
+  context.keepFrame()
+  context.frame.release()
+  const joining = { ...request, protocols, rebalanceTimeoutMs }
+  const response = await services.groups.joinGroup(joining, groupClient(context))
   const protocolName = response.protocolName ?? ""
   return { ...response, protocolName: protocolName === "" && context.version >= 7 ? null : protocolName }
 })

@@ -67,7 +67,6 @@ export interface ClientInfo {
 export type GroupEventType =
   | "group-created"
   | "group-emptied"
-  | "group-removed"
   | "group-loaded"
   | "group-converted"
   | "member-joined"

@@ -288,7 +288,7 @@ export class GroupCoordinator {
     )
   }
 
-  /** GROUP_ID_NOT_FOUND: there is no such group, or it is no group of the classic protocol. */
+  /** GROUP_ID_NOT_FOUND: there is no such group. One that is no group of the classic protocol is described as such, with the same error. */
   describeGroup(groupId: string): Promise<DescribedClassicGroup | ErrorCode> {
     return this.#look(groupId, (state) => state.describe(groupId))
   }

@@ -18,6 +18,7 @@ import type {
   ClientInfo,
   ExplainedGroup,
   GroupBase,
+  GroupEvent,
   GroupProtocol,
   GroupRecord,
   Groups,
@@ -73,6 +74,10 @@ export type DescribedConsumerGroup = Omit<
   "authorizedOperations"
 >
 
+/** Offsets looked at for expiry before others have their turn. */
+const expiryOffsetsPerTurnMax = 20_000
+const expiryKey = "expire-offsets"
+
 export interface ListedGroup {
   readonly groupId: string
   readonly protocolType: string
@@ -102,21 +107,28 @@ export class GroupShard implements ShardState<GroupRecord> {
     private readonly submit: (decide: (now: Now) => Outcome) => ErrorCode,
     private readonly expiryCheckIntervalMs: number,
   ) {
-    this.#context = { ...context, note: (groupId, event, now) => this.#timelines.note(groupId, event, now) }
+    this.#context = { ...context, note: (groupId, event, now) => this.#note(groupId, event, now) }
     const groups: Groups = {
       get: (groupId) => this.#groups.get(groupId),
       put: (group) => {
         this.#groups.set(group.groupId, group)
+        this.#timelines.added(group.groupId)
       },
       remove: (groupId) => {
         this.#groups.delete(groupId)
-        this.#timelines.forget(groupId)
+        this.#timelines.removed(groupId)
       },
     }
     const { classic, consumer } = rules(this.#context, groups)
     this.#classic = classic
     this.#consumer = consumer
     this.offsets = new OffsetRequests(this.#context, this.#offsets, (groupId) => this.find(groupId))
+  }
+
+  #note(groupId: string, event: GroupEvent, now: Now): void {
+    this.#timelines.note(groupId, event, now)
+    // It may never be one: a request that is refused, or nothing but offsets that expire.
+    if (!this.#groups.has(groupId)) this.#timelines.removed(groupId)
   }
 
   replay(record: GroupRecord): void {
@@ -128,7 +140,6 @@ export class GroupShard implements ShardState<GroupRecord> {
   loaded(now: Now): void {
     for (const group of [...this.#groups.values()]) {
       this.submit(() => this.#rulesOf(group).loaded(group, now))
-      this.#timelines.note(group.groupId, { type: "group-loaded" }, now)
     }
     this.#scheduleExpiry()
   }
@@ -167,10 +178,10 @@ export class GroupShard implements ShardState<GroupRecord> {
   readonly consumerHeartbeat: ConsumerRules["heartbeat"] = (request, client, respond, now) =>
     this.#consumer.heartbeat(request, client, respond, now)
 
-  /** Undefined: there is no such group for a client of the classic protocol. */
+  /** Of a group of another protocol it says that. Undefined: there is no such group. */
   describe(groupId: string): DescribedClassicGroup | undefined {
     const found = this.find(groupId)
-    return found === undefined || found.group.kind !== "classic" ? undefined : found.rules.describe(found.group)
+    return found?.rules.describe(found.group)
   }
 
   describeConsumer(groupId: string): DescribedConsumerGroup | undefined {
@@ -208,11 +219,10 @@ export class GroupShard implements ShardState<GroupRecord> {
     const records: GroupRecord[] = []
     if (deleted.size > 0)
       for (const groupId of this.#offsets.groupIds())
-        for (const topic of deleted) {
-          const partitions = this.#offsets.of(groupId).get(topic)
-          if (partitions === undefined) continue
+        for (const [topic, partitions] of this.#offsets.of(groupId)) {
+          if (!deleted.has(topic)) continue
           for (const partition of partitions.keys()) records.push(offsetTombstone(groupId, topic, partition))
-          this.#timelines.note(
+          this.#note(
             groupId,
             { type: "offsets-deleted", partitions: partitions.size, reason: `topic ${topic} was deleted` },
             now,
@@ -222,13 +232,24 @@ export class GroupShard implements ShardState<GroupRecord> {
   }
 
   #scheduleExpiry(): void {
-    this.#context.timers.schedule("expire-offsets", this.expiryCheckIntervalMs, (now) => {
-      this.#scheduleExpiry()
-      const records: GroupRecord[] = []
-      for (const groupId of this.#groupIds())
-        for (const record of this.offsets.expire(groupId, now)) records.push(record)
-      return { records, mayBeSplit: true }
-    })
+    this.#context.timers.schedule(expiryKey, this.expiryCheckIntervalMs, (now) =>
+      this.#expireSome([...this.#groupIds()], 0, now),
+    )
+  }
+
+  /** Looks at the groups from `first` on, as many as one turn has time for. */
+  #expireSome(groupIds: readonly string[], first: number, now: Now): Outcome {
+    const records: GroupRecord[] = []
+    let next = first
+    for (let looked = 0; next < groupIds.length && looked < expiryOffsetsPerTurnMax; next++) {
+      const groupId = groupIds[next]!
+      for (const record of this.offsets.expire(groupId, now)) records.push(record)
+      for (const partitions of this.#offsets.of(groupId).values()) looked += partitions.size
+      looked++
+    }
+    if (next >= groupIds.length) this.#scheduleExpiry()
+    else this.#context.timers.schedule(expiryKey, 0, (later) => this.#expireSome(groupIds, next, later))
+    return { records, mayBeSplit: true }
   }
 
   /** One group of a DeleteGroups. */

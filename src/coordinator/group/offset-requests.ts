@@ -134,11 +134,13 @@ export class OffsetRequests {
   }
 
   #all(groupId: string): FetchGroupResponse["topics"] {
-    return [...this.offsets.of(groupId)].map(([name, partitions]) => ({
-      name,
-      topicId: this.context.image().topics.get(name)?.topicId ?? zeroUuid,
-      partitions: [...partitions].map(([partitionIndex, offset]) => answered(partitionIndex, offset)),
-    }))
+    const { topics } = this.context.image()
+    return [...this.offsets.of(groupId)].flatMap(([name, partitions]) => {
+      const topicId = topics.get(name)?.topicId ?? zeroUuid
+      const own = [...partitions].filter(([, offset]) => !isForeign(offset, topicId))
+      if (own.length === 0) return []
+      return { name, topicId, partitions: own.map(([index, offset]) => answered(index, offset)) }
+    })
   }
 
   #some(
@@ -150,10 +152,7 @@ export class OffsetRequests {
       topicId,
       partitions: partitionIndexes.map((partitionIndex) => {
         const offset = this.offsets.get(groupId, name, partitionIndex)
-        // Committed for another topic that had this name.
-        const isForeign =
-          offset !== undefined && topicId !== zeroUuid && offset.topicId !== zeroUuid && offset.topicId !== topicId
-        return answered(partitionIndex, isForeign ? undefined : offset)
+        return answered(partitionIndex, offset === undefined || isForeign(offset, topicId) ? undefined : offset)
       }),
     }
   }
@@ -233,6 +232,10 @@ export class OffsetRequests {
       : wallMs - baseTimestampMs >= this.context.settings.offsetsRetentionMs
   }
 }
+
+/** Committed for another topic that had this name. What removes it when that is deleted may not have been written: a full disk, a crash. */
+const isForeign = (offset: CommittedOffset, topicId: string): boolean =>
+  topicId !== zeroUuid && offset.topicId !== zeroUuid && offset.topicId !== topicId
 
 const answered = (
   partitionIndex: number,

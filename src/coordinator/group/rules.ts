@@ -3,43 +3,15 @@
  *
  * Owns who needs whom: the consumer protocol converts classic groups and serves their members, so it has the classic rules at hand. Rules are asked about groups of their own kind only.
  */
-import { Errors } from "../../protocol/errors.js"
 import { ClassicGroup } from "./classic/classic-group.js"
 import { ClassicProtocol } from "./classic/classic-protocol.js"
 import { ConsumerGroup } from "./consumer/consumer-group.js"
 import { ConsumerProtocol } from "./consumer/consumer-protocol.js"
-import { nothingToWrite } from "./contract.js"
-import type { ClassicRequests, GroupRules } from "./group-shard.js"
-
-/** No member of a consumer group speaks the classic protocol. */
-const notClassic: ClassicRequests = {
-  join: ({ memberId }, { version }, respond) => {
-    respond({
-      errorCode: Errors.INCONSISTENT_GROUP_PROTOCOL,
-      memberId,
-      leader: "",
-      members: [],
-      protocolName: version >= 7 ? null : "",
-    })
-    return nothingToWrite
-  },
-  sync: (_request, _client, respond) => {
-    respond({ errorCode: Errors.UNKNOWN_MEMBER_ID, assignment: Buffer.alloc(0) })
-    return nothingToWrite
-  },
-  heartbeat: (_request, _client, respond) => {
-    respond({ errorCode: Errors.UNKNOWN_MEMBER_ID })
-    return nothingToWrite
-  },
-  leave: (_request, _client, respond) => {
-    respond({ errorCode: Errors.UNKNOWN_MEMBER_ID, members: [] })
-    return nothingToWrite
-  },
-}
+import type { GroupRules } from "./group-shard.js"
 
 export const groupRules: GroupRules = (context, groups) => {
   const classic = new ClassicProtocol(context, groups)
-  const consumer = new ConsumerProtocol(context, groups)
+  const consumer = new ConsumerProtocol(context, groups, classic)
   return {
     classic: {
       ofGroup: classic,
@@ -52,7 +24,12 @@ export const groupRules: GroupRules = (context, groups) => {
     },
     consumer: {
       ofGroup: consumer,
-      classic: notClassic,
+      classic: {
+        join: (request, client, respond, now) => consumer.classicJoin(request, client, respond, now),
+        sync: (request, _client, respond, now) => consumer.classicSync(request, respond, now),
+        heartbeat: (request, _client, respond, now) => consumer.classicHeartbeat(request, respond, now),
+        leave: (request, _client, respond, now) => consumer.classicLeave(request, respond, now),
+      },
       heartbeat: (request, client, respond, now) => consumer.heartbeat(request, client, respond, now),
       describeConsumer: (group) => (group instanceof ConsumerGroup ? consumer.describeConsumer(group) : undefined),
       replay: (record) => consumer.replay(record),

@@ -6,6 +6,8 @@
 import type { GroupEvent, Now } from "./contract.js"
 
 export const eventsPerGroupMax = 100
+/** Groups that are gone whose events are kept, in case they come back: a group that changes its protocol goes and comes within one decision. */
+export const removedGroupsMax = 100
 
 export interface TimedGroupEvent extends GroupEvent {
   readonly timestampMs: number
@@ -13,12 +15,9 @@ export interface TimedGroupEvent extends GroupEvent {
 
 export class Timelines {
   readonly #groups = new Map<string, TimedGroupEvent[]>()
+  readonly #removed = new Set<string>()
 
   note(groupId: string, event: GroupEvent, { wallMs }: Now): void {
-    if (event.type === "group-removed") {
-      this.#groups.delete(groupId)
-      return
-    }
     let events = this.#groups.get(groupId)
     if (events === undefined) this.#groups.set(groupId, (events = []))
     // Cut in halves, so that a busy group does not move its whole list at every event.
@@ -31,7 +30,16 @@ export class Timelines {
     return this.#groups.get(groupId)?.slice(-eventsPerGroupMax) ?? []
   }
 
-  forget(groupId: string): void {
-    this.#groups.delete(groupId)
+  removed(groupId: string): void {
+    if (!this.#groups.has(groupId)) return
+    this.#removed.add(groupId)
+    if (this.#removed.size <= removedGroupsMax) return
+    const oldest: string = this.#removed.values().next().value!
+    this.#removed.delete(oldest)
+    this.#groups.delete(oldest)
+  }
+
+  added(groupId: string): void {
+    this.#removed.delete(groupId)
   }
 }

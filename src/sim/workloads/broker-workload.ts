@@ -1,10 +1,9 @@
 /**
  * A broker that crashes, and clients that speak the wire to it and remember every answer.
  *
- * Owns the lives of the broker and the end: faults stop, open work is finished, everything is read back, the power goes once more and everything is
+ * Owns the end: faults stop, open work is finished, everything is read back, the power goes once more and everything is
  * read again. The broker is the real one on a simulated machine; clients judge it by its answers alone.
  */
-import { Broker, StartError } from "../../broker/broker.js"
 import { loadServerConfig, type ServerConfig } from "../../config/server-config.js"
 import { Errors } from "../../protocol/errors.js"
 import type { RequestInputOf } from "../../protocol/message.js"
@@ -23,75 +22,41 @@ import { SeededRandom } from "../random.js"
 import type { World } from "../world.js"
 import { Administrator, checkMetadata } from "./broker/administrator.js"
 import { SimulatedConsumer } from "./broker/consumer.js"
-import { capacityBytes, Faults } from "./broker/faults.js"
-import { brokerPort, Model, requestTimeoutMs, type TopicModel } from "./broker/model.js"
-import { type BrokerOptionsDrawn, drawOptions, hasDiskErrors, hasNetworkFaults } from "./broker/options.js"
+import { Model, type TopicModel } from "./broker/model.js"
+import { type BrokerOptionsDrawn, drawOptions } from "./broker/options.js"
 import { SimulatedProducer } from "./broker/producer.js"
 import { takeIn } from "./broker/reading.js"
+import { addBrokerNode, BrokerLives, finishesWithinMs } from "./lives/broker-lives.js"
+import { hasNetworkFaults } from "./lives/faults.js"
+import { brokerPort, requestTimeoutMs } from "./lives/lives-model.js"
 import type { Workload } from "./workload.js"
 
-/** LIV: with nothing broken, a broker serves within this, and clients finish what they began. */
-const startsWithinMs = 30_000
-const finishesWithinMs = 180_000
-
-type EndOfLife = "its time has come" | "crashed" | "fatal" | "not started"
-
 class BrokerRun {
-  readonly node: SimulatedNode
   readonly clients: readonly SimulatedNode[]
   readonly model: Model
-  readonly faults: Faults
+  readonly lives: BrokerLives
   readonly random: SeededRandom
-  readonly config: ServerConfig
   #producers: SimulatedProducer[] = []
-  #broker: Broker | undefined
-  #over: (how: EndOfLife) => void = () => {}
-  #startProblem: unknown
-  /** A disk operation failed in this life: what the page cache shows may not be on the medium. */
-  #diskFailed = false
 
   constructor(
     readonly world: World,
     readonly options: BrokerOptionsDrawn,
   ) {
     this.random = world.random.fork("workload")
-    this.node = world.addNode("broker", {
-      disk: {
-        capacityBytes,
-        syncFileSystem: options.syncFileSystem,
-        latencyNs: { least: 5000, spread: 50_000 * options.readLatencyFactor },
-        syncLatencyNs: { least: 100_000, spread: 400_000 * options.syncLatencyFactor },
-      },
-    })
+    const node = addBrokerNode(world, options)
     this.clients = Array.from({ length: options.clients }, (_, index) =>
       world.addNode(`client${index}`, { clock: { wallSkewMs: this.random.between(-5000, 5000) } }),
     )
-    this.model = new Model(world, options, this.node, world.random.fork("clients"))
-    this.faults = new Faults(world, options, this.random.fork("faults"), this.node, this.clients, () =>
-      this.model.noteWallTime(),
-    )
-    this.config = configOf(options, this.node.address)
-  }
-
-  get #nothingToForgive(): boolean {
-    return !this.#diskFailed
-  }
-
-  onLog(level: string, message: string, fields: Readonly<Record<string, unknown>> | undefined): void {
-    if (level !== "error") return
-    if (/^log directory .* failed/.test(message)) {
-      this.#diskFailed = true
-      if (!hasDiskErrors(this.options)) this.model.violated(`want of room or handles fails no directory: ${message}`)
-    }
-    if (/; the connection is closed$/.test(message))
-      this.model.violated(`requests are handled: ${message}: ${String(fields?.error)}`)
+    this.model = new Model(world, options, node, world.random.fork("clients"))
+    const config = configOf(options, node.address)
+    this.lives = new BrokerLives(this.model, config, this.random, this.clients, (power) => this.#onDeath(power))
   }
 
   async run(): Promise<Model["counts"]> {
-    const { model, options, random } = this
+    const { model, options, random, lives } = this
     const actors = this.#startClients()
     for (let life = 1; life <= options.lives; life++) {
-      await this.#live(random.between(1, options.lifeMs))
+      await lives.live(random.between(1, options.lifeMs))
       model.history.verify()
       await this.world.sleep(random.magnitude(1, 4096))
     }
@@ -111,95 +76,9 @@ class BrokerRun {
     return [...this.#producers, ...consumers, administrator].map((actor) => actor.run())
   }
 
-  /** Boots the broker; resolves when it serves or cannot. */
-  #boot(): void {
-    const { node, model } = this
-    const { incarnation } = node
-    this.#startProblem = undefined
-    this.#broker = undefined
-    this.#diskFailed = false
-    const onFatal = (reason: string) => {
-      if (!incarnation.alive) return
-      model.counts.fatal += 1
-      if (this.#nothingToForgive || /Invariant/.test(reason)) model.violated(`the broker stays up: ${reason}`)
-      this.#over("fatal")
-    }
-    Broker.start(node.env, this.config, { insecure: true, onFatal }).then(
-      (broker) => {
-        this.#broker = broker
-        model.healthySinceMs = this.world.nowMs
-      },
-      (error: unknown) => {
-        this.#startProblem = error
-        this.#over("not started")
-      },
-    )
-  }
-
-  async #live(lifeMs: number): Promise<void> {
-    const { node, model, options, random, faults, world } = this
-    const over = new Promise<EndOfLife>((resolve) => (this.#over = resolve))
-    const power = random.chance(options.crashPower ? 0.7 : 0)
-    const { disk } = node
-    model.counts.lives += 1
-    model.isQuiet = faults.begin()
-    if (options.crashAtOperation && random.chance(0.7)) {
-      const operation = disk.operationCount + random.magnitude(1, 4096)
-      const when = random.pick(["before", "after"] as const)
-      disk.intercept = ({ number }) => {
-        if (number !== operation) return undefined
-        this.#over("crashed")
-        return { crash: power ? "power" : "kill", when }
-      }
-    }
-    const timer = this.#over
-    world.at(lifeMs, "end of life", () => timer("its time has come"))
-    this.#boot()
-    const how = await over
-    model.healthySinceMs = undefined
-    if (how === "not started") this.#judgeStart()
-    disk.intercept = undefined
-    if (how === "its time has come" && options.cleanStops && random.chance(0.5)) await this.#stop()
-    this.#die(power)
-    if (options.clockJumps && random.chance(0.2)) {
-      model.noteWallTime()
-      node.clock.jump(random.between(-86_400_000, 86_400_000))
-      model.noteWallTime()
-    }
-  }
-
-  #judgeStart(): void {
-    this.model.counts.failedStarts += 1
-    const problem = this.#startProblem
-    // With a disk that refuses a start may fail, and must say so.
-    if (problem instanceof StartError || problem instanceof Error) return
-    throw new ViolationError(`a start fails with a reason: ${String(problem)}`)
-  }
-
-  async #stop(): Promise<void> {
-    const broker = this.#broker
-    if (broker === undefined) return
-    const stopping = broker.stop().then(() => "stopped" as const)
-    const patience = this.world.sleep(finishesWithinMs).then(() => "stuck" as const)
-    const outcome = await Promise.race([stopping, patience])
-    if (outcome === "stuck") throw new ViolationError("liveness: the broker does not stop")
-    this.model.counts.cleanStops += 1
-  }
-
-  /** The process is gone, and with it what the topics' policies do not cover. */
-  #die(wantsPower: boolean): void {
-    const { node, model } = this
-    const hadPower = !node.alive && !node.powered
-    // After a failed sync the page cache shows what the medium may not have: only a new start of the machine tells the truth.
-    const power = wantsPower || hadPower || this.#diskFailed
-    if (node.alive) node.crash(power ? "power" : "kill")
-    else if (power && node.powered) {
-      node.restart()
-      node.crash("power")
-    }
-    model.counts[power ? "powerCuts" : "kills"] += 1
-    this.faults.end()
-    model.noteWallTime()
+  /** What was promised to be in memory only is gone. */
+  #onDeath(power: boolean): void {
+    const { model } = this
     for (const topic of model.everyTopic) {
       for (let index = 0; index < topic.partitions; index++) {
         const partition = topic.partitionName(index)
@@ -210,36 +89,13 @@ class BrokerRun {
         }
       }
     }
-    model.history.observe({ kind: "restarted" })
-    model.life += 1
-    node.restart()
-  }
-
-  /** A start with nothing broken. */
-  async #bootHealthy(): Promise<void> {
-    const over = new Promise<EndOfLife>((resolve) => (this.#over = resolve))
-    this.#boot()
-    const patience = this.world.sleep(startsWithinMs).then(() => "patience" as const)
-    const outcome = await Promise.race([over, patience, this.#serving()])
-    if (outcome === "serving") return
-    this.model.history.verify()
-    if (outcome === "patience")
-      throw new ViolationError(`liveness: the broker does not serve within ${startsWithinMs} ms of its start`)
-    throw new ViolationError(
-      `liveness: the broker does not start though nothing is broken: ${problemText(this.#startProblem) || outcome}`,
-    )
-  }
-
-  async #serving(): Promise<"serving"> {
-    while (this.#broker === undefined) await this.world.sleep(100)
-    return "serving"
   }
 
   async #end(actors: Promise<void>[]): Promise<void> {
-    const { model, world } = this
-    this.faults.heal()
+    const { model, world, lives } = this
+    lives.faults.heal()
     model.isQuiet = true
-    await this.#bootHealthy()
+    await lives.bootHealthy()
     model.isEnding = true
     const consumers = this.options.consumers
     const producing = Promise.all(
@@ -253,10 +109,10 @@ class BrokerRun {
     model.history.verify()
     model.isOver = true
     model.healthySinceMs = undefined
-    this.#die(true)
-    await this.#bootHealthy()
+    lives.die(true)
+    await lives.bootHealthy()
     await this.#audit()
-    await this.#stop()
+    await lives.stop()
     model.history.verify()
   }
 
@@ -402,9 +258,6 @@ class BrokerRun {
 const answerOf = ({ offset, timestamp }: { offset: number; timestamp: number }): TimestampedRecord =>
   offset === -1 ? { offset: noOffset, timestamp: -1 } : { offset, timestamp }
 
-const problemText = (problem: unknown): string =>
-  problem === undefined ? "" : problem instanceof Error ? (problem.stack ?? problem.message) : String(problem)
-
 function configOf(options: BrokerOptionsDrawn, address: string): ServerConfig {
   const { config, errors } = loadServerConfig({
     overrides: {
@@ -436,7 +289,7 @@ export const brokerWorkload: Workload = {
         interleaveChance: options.interleaveChance,
         network: { chunkBytesMax: options.chunkBytesMax },
         onLog: ({ node, level, message, fields }) => {
-          if (node === "broker") run?.onLog(level, message, fields)
+          if (node === "broker") run?.lives.onLog(level, message, fields)
         },
       },
       run: (world) => {

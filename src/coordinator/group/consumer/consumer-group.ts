@@ -1,13 +1,12 @@
 /**
  * The state of a group under the consumer protocol.
  *
- * Owns what its records say, and indexes over it; what may happen next is decided elsewhere. The invariant: `replay` is the only mutator of all but `live`, which is of
- * this coordinator alone and starts anew when the group is loaded. A partition belongs to the member that was last given it until that one has let go of it.
+ * Owns what its records say, and indexes over it; what may happen next is decided elsewhere. The invariant: `replay` is the only mutator. A partition belongs to the member that was
+ * last given it until that one has let go of it.
  */
 import type { Uuid } from "../../../base/ids.js"
 import { type Assignment, emptyAssignment } from "../../../assignment/assignor.js"
-import type { GroupBase, GroupRecord, Now, Outcome } from "../contract.js"
-import type { RegexResolution } from "./regular-expressions.js"
+import type { GroupBase, GroupRecord } from "../contract.js"
 import {
   type ConsumerMember,
   isReconciledTo,
@@ -23,19 +22,10 @@ import type { ResolvedRegex } from "./records.js"
 
 export type ConsumerGroupState = "Empty" | "Assigning" | "Reconciling" | "Stable" | "Dead"
 
-/** What is known of a member by time alone. Durations are of the monotonic clock. */
-export interface LiveMember {
-  readonly sessionKey: string
-  readonly onSessionEnd: (now: Now) => Outcome
-  lastHeartbeatMs: number
-  sessionTimeoutMs: number
-  /** Until when it must have let go of what was taken from it. */
-  revocationDeadlineMs: number | undefined
-}
-
 export class ConsumerGroup implements GroupBase {
   readonly kind = "consumer"
-  #groupEpoch = 0
+  /** Kafka's first: a group without a record of its epoch is in this one. */
+  #groupEpoch = 1
   #metadataHash = 0
   #assignmentEpoch = 0
   #assignmentTimestampMs = 0
@@ -52,12 +42,6 @@ export class ConsumerGroup implements GroupBase {
   readonly #regexSubscribers = new Map<string, number>()
   readonly #regexTopics = new Map<string, number>()
   #lastNames: readonly string[] = []
-  /** Not in the log. */
-  readonly live = new Map<string, LiveMember>()
-  /** Not in the log: when all regular expressions were last resolved by this coordinator. */
-  regexesResolvedMs = Number.NEGATIVE_INFINITY
-  /** Not in the log: the resolution that is going on. */
-  resolution: RegexResolution | undefined
 
   constructor(readonly groupId: string) {}
 

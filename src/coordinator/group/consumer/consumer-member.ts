@@ -56,7 +56,7 @@ export const newMember = (memberId: string): ConsumerMember => ({
   clientId: "",
   clientHost: "",
   subscribedTopicNames: [],
-  subscribedTopicRegex: null,
+  subscribedTopicRegex: "",
   rebalanceTimeoutMs: -1,
   serverAssignor: null,
   classic: null,
@@ -75,6 +75,10 @@ export const isReconciledTo = ({ state, memberEpoch }: MemberPosition, assignmen
   state === memberStates.stable && memberEpoch === assignmentEpoch
 
 export const topicNames = (names: readonly string[]): readonly string[] => [...new Set(names)].sort()
+
+/** Both lists are as `topicNames` makes them. */
+export const hasSameTopics = (names: readonly string[], { subscribedTopicNames: others }: ConsumerMember): boolean =>
+  names === others || (names.length === others.length && names.every((name, index) => name === others[index]))
 
 export function withMetadata(
   member: ConsumerMember,

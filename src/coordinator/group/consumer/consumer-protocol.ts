@@ -5,6 +5,15 @@
  */
 import { zeroUuid } from "../../../base/ids.js"
 import { type ErrorCode, Errors } from "../../../protocol/errors.js"
+import type { JoinResponse, SyncResponse } from "../classic/classic-member.js"
+import type {
+  ClassicProtocol,
+  HeartbeatRequest as ClassicHeartbeatRequest,
+  HeartbeatResponse as ClassicHeartbeatResponse,
+} from "../classic/classic-protocol.js"
+import type { JoinRequest } from "../classic/join.js"
+import type { LeaveRequest, LeaveResponse } from "../classic/leave.js"
+import type { SyncRequest } from "../classic/sync.js"
 import type {
   ClientInfo,
   CommitIdentity,
@@ -18,13 +27,14 @@ import type {
   Respond,
   ShardContext,
 } from "../contract.js"
+import { ClassicMembers } from "./classic-members.js"
 import { ConsumerGroup } from "./consumer-group.js"
 import type { ConsumerMember } from "./consumer-member.js"
+import { Conversions, tombstonesOf } from "./conversion.js"
 import { type DescribedConsumerGroup, describeConsumerGroup, explainConsumerGroup } from "./describe.js"
 import { GroupChanges } from "./group-changes.js"
 import { Heartbeats } from "./heartbeat.js"
-import { type HeartbeatRequest, type HeartbeatResponse, refused } from "./heartbeat-request.js"
-import * as record from "./records.js"
+import type { HeartbeatRequest, HeartbeatResponse } from "./heartbeat-request.js"
 
 /** A commit with its partitions: what was given to the member before the epoch it commits in may be committed in that epoch still. */
 export interface ConsumerCommit extends CommitIdentity {
@@ -40,21 +50,41 @@ const epochCommitVersion = 9
 export class ConsumerProtocol implements GroupProtocol<ConsumerGroup> {
   readonly #changes: GroupChanges
   readonly #heartbeats: Heartbeats
+  readonly #classicMembers: ClassicMembers
   /** By id, to find those that a topic concerns. What another protocol has taken over since is still here until it is looked at. */
   readonly #known = new Map<string, ConsumerGroup>()
 
   constructor(
     private readonly context: ShardContext,
     private readonly groups: Groups,
+    classic: ClassicProtocol,
   ) {
     this.#changes = new GroupChanges(context, groups)
-    this.#heartbeats = new Heartbeats(this.#changes, (groupId) =>
-      refused(Errors.GROUP_ID_NOT_FOUND, `Group ${groupId} is not a consumer group.`),
-    )
+    const conversions = new Conversions(this.#changes, classic)
+    this.#changes.downgrade = (group, leaving, now) => conversions.downgrade(group, leaving, now)
+    this.#heartbeats = new Heartbeats(this.#changes, (groupId, now) => conversions.upgrade(groupId, now))
+    this.#classicMembers = new ClassicMembers(this.#changes, classic)
   }
 
   heartbeat(request: HeartbeatRequest, client: ClientInfo, respond: Respond<HeartbeatResponse>, now: Now): Outcome {
     return this.#heartbeats.decide(request, client, respond, now)
+  }
+
+  /** Requests of classic members, whose generation is their member epoch. */
+  classicJoin(request: JoinRequest, client: ClientInfo, respond: Respond<JoinResponse>, now: Now): Outcome {
+    return this.#classicMembers.join(request, client, respond, now)
+  }
+
+  classicSync(request: SyncRequest, respond: Respond<SyncResponse>, now: Now): Outcome {
+    return this.#classicMembers.sync(request, respond, now)
+  }
+
+  classicHeartbeat(request: ClassicHeartbeatRequest, respond: Respond<ClassicHeartbeatResponse>, now: Now): Outcome {
+    return this.#classicMembers.heartbeat(request, respond, now)
+  }
+
+  classicLeave(request: LeaveRequest, respond: Respond<LeaveResponse>, now: Now): Outcome {
+    return this.#classicMembers.leave(request, respond, now)
   }
 
   describeConsumer(group: ConsumerGroup): DescribedConsumerGroup {
@@ -135,8 +165,8 @@ export class ConsumerProtocol implements GroupProtocol<ConsumerGroup> {
   }
 
   checkFetch(group: ConsumerGroup, memberId: string | null, memberEpoch: number): ErrorCode {
-    if (memberId === null || memberEpoch < 0) return Errors.NONE
-    const member = group.members.get(memberId)
+    if (memberId === null && memberEpoch < 0) return Errors.NONE
+    const member = group.members.get(memberId ?? "")
     if (member === undefined) return Errors.UNKNOWN_MEMBER_ID
     return member.memberEpoch === memberEpoch ? Errors.NONE : staleEpoch(member)
   }
@@ -162,17 +192,7 @@ export class ConsumerProtocol implements GroupProtocol<ConsumerGroup> {
   }
 
   tombstones(group: ConsumerGroup): readonly GroupRecord[] {
-    const { groupId } = group
-    const memberIds = [...group.members.keys()]
-    return [
-      ...memberIds.map((memberId) => record.currentAssignmentTombstone(groupId, memberId)),
-      ...memberIds.map((memberId) => record.targetMemberTombstone(groupId, memberId)),
-      record.targetMetadataTombstone(groupId),
-      ...memberIds.map((memberId) => record.memberMetadataTombstone(groupId, memberId)),
-      ...[...group.regexes.keys()].map((regex) => record.regularExpressionTombstone(groupId, regex)),
-      ...(group.hasPartitionMetadata ? [record.partitionMetadataTombstone(groupId)] : []),
-      record.groupMetadataTombstone(groupId),
-    ]
+    return tombstonesOf(group)
   }
 
   isSubscribedTo(group: ConsumerGroup, topic: string): boolean {
@@ -191,7 +211,7 @@ export class ConsumerProtocol implements GroupProtocol<ConsumerGroup> {
   }
 
   explain(group: ConsumerGroup, now: Now): ExplainedGroup {
-    return explainConsumerGroup(group, this.context.image(), this.context.settings, now)
+    return explainConsumerGroup(group, this.context.image(), this.context.settings, this.#changes.live, now)
   }
 }
 

@@ -12,6 +12,7 @@ import type { Assignment } from "../../../assignment/assignor.js"
 import type { ExplainedGroup, ExplainedMember, GroupSettings, Now } from "../contract.js"
 import type { ConsumerGroup } from "./consumer-group.js"
 import { type ConsumerMember, isReconciledTo, leavingStaticEpoch, memberStates } from "./consumer-member.js"
+import type { LiveGroups } from "./live-groups.js"
 import { type OwnedPartitions, topicPartitionsOf } from "./owned-partitions.js"
 import { chosenAssignor } from "./target-assignment.js"
 
@@ -43,11 +44,20 @@ export function describeConsumerGroup(
       clientHost: member.clientHost,
       subscribedTopicNames: [...member.subscribedTopicNames],
       subscribedTopicRegex: member.subscribedTopicRegex,
-      assignment: { topicPartitions: named(image, member.assigned) },
+      assignment: { topicPartitions: named(image, heldBy(member)) },
       targetAssignment: { topicPartitions: named(image, group.target(member.memberId)) },
       memberType: member.classic === null ? consumerMemberType : classicMemberType,
     })),
   }
+}
+
+/** Also what the member is yet to let go of: nobody else has it. */
+function heldBy({ assigned, pendingRevocation }: ConsumerMember): OwnedPartitions {
+  if (pendingRevocation.size === 0) return assigned
+  const held = new Map(assigned)
+  for (const [topicId, epochs] of pendingRevocation)
+    held.set(topicId, new Map([...(held.get(topicId) ?? []), ...epochs]))
+  return held
 }
 
 const named = (image: MetadataImage, partitions: OwnedPartitions | Assignment): DescribedPartitions =>
@@ -60,13 +70,14 @@ export function explainConsumerGroup(
   group: ConsumerGroup,
   image: MetadataImage,
   settings: GroupSettings,
+  lives: LiveGroups,
   now: Now,
 ): ExplainedGroup {
   return {
     state: group.state(),
     protocol: chosenAssignor(group.members.values(), settings.consumerAssignors),
     generation: group.groupEpoch,
-    members: [...group.members.values()].map((member) => explainMember(group, member, image, settings, now)),
+    members: [...group.members.values()].map((member) => explainMember(group, member, image, settings, lives, now)),
   }
 }
 
@@ -75,9 +86,10 @@ function explainMember(
   member: ConsumerMember,
   image: MetadataImage,
   settings: GroupSettings,
+  lives: LiveGroups,
   now: Now,
 ): ExplainedMember {
-  const live = group.live.get(member.memberId)
+  const live = lives.member(group.groupId, member.memberId)
   const sinceLastHeartbeatMs = live === undefined ? 0 : now.monotonicMs - live.lastHeartbeatMs
   const isAwaited = !isReconciledTo(member, group.assignmentEpoch) && member.memberEpoch !== leavingStaticEpoch
   const deadlineMs = live?.revocationDeadlineMs

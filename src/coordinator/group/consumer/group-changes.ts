@@ -4,24 +4,38 @@
  * Owns the timers of groups under the consumer protocol, and how one change leads to the next: membership or metadata to an epoch, an epoch to a target. The invariant: whatever raises the
  * epoch sees to it that a target will be made.
  */
+import { type ErrorCode, Errors } from "../../../protocol/errors.js"
 import type { GroupEvent, Groups, Now, Outcome, ShardContext } from "../contract.js"
-import type { ConsumerGroup, LiveMember } from "./consumer-group.js"
+import type { ConsumerGroup } from "./consumer-group.js"
 import { type ConsumerMember, memberStates } from "./consumer-member.js"
 import { GroupDraft } from "./group-draft.js"
-import { metadataHash } from "./metadata-hash.js"
+import { type LiveMember, LiveGroups } from "./live-groups.js"
+import { MetadataHashes } from "./metadata-hash.js"
 import { countOwned } from "./owned-partitions.js"
 import { RegexResolution, regexRefreshMinIntervalMs } from "./regular-expressions.js"
-import { assignmentDelayMs, computeTarget } from "./target-assignment.js"
+import { assignmentDelayMs, computeTarget, inlineTargetBytesMax, targetBytes } from "./target-assignment.js"
 
 const timerKinds = ["session", "revocation", "join", "sync"] as const
 export type MemberTimer = (typeof timerKinds)[number]
 
+/** Pause before what the log did not take (a full disk) is decided once more. */
+const refusedRetryMs = 1000
+
+const ifRefused =
+  (run: () => void) =>
+  (error: ErrorCode): void => {
+    if (error !== Errors.NONE) run()
+  }
+
 /** Group and member ids may hold any character: the length keeps them apart. */
 const memberKey = (kind: MemberTimer, groupId: string, memberId: string): string =>
   `consumer ${kind} ${groupId.length} ${groupId} ${memberId}`
-const groupKey = (kind: "assignment" | "metadata" | "regexes", groupId: string): string => `consumer ${kind} ${groupId}`
+const groupKey = (kind: "assignment" | "metadata" | "regexes" | "conversion", groupId: string): string =>
+  `consumer ${kind} ${groupId}`
 
 export class GroupChanges {
+  readonly live = new LiveGroups()
+  readonly #hashes = new MetadataHashes()
   /** Turns the group into a classic one if the members that remain call for it. */
   downgrade: (group: ConsumerGroup, leaving: ReadonlySet<string>, now: Now) => Outcome | undefined = () => undefined
 
@@ -41,7 +55,7 @@ export class GroupChanges {
 
   /** Raises the epoch if `reason` says why, or if the metadata of the topics has changed. */
   updateEpoch(draft: GroupDraft, reason: string | undefined, now: Now): void {
-    const hash = metadataHash(this.context.image(), draft.subscribedTopics())
+    const hash = this.#hashes.of(this.context.image(), draft.subscribedTopics())
     const because = reason ?? (hash === draft.metadataHash ? undefined : "a subscribed topic has changed")
     if (because === undefined) return
     draft.setEpoch(draft.groupEpoch + 1, hash)
@@ -49,19 +63,21 @@ export class GroupChanges {
     else this.note(draft.groupId, { type: "rebalance-started", generation: draft.groupEpoch, reason: because }, now)
   }
 
-  /** Makes the target that the epoch calls for, now or once the interval has passed. */
-  updateTarget(draft: GroupDraft, now: Now): void {
+  /** Makes the target that the epoch calls for: now, once the interval has passed, or if it is large in a decision of its own (`isAlone`). */
+  updateTarget(draft: GroupDraft, now: Now, isAlone = false): void {
     const { group, groupId } = draft
     if (draft.groupEpoch <= draft.assignmentEpoch || draft.memberCount === 0) return
     const { settings, timers } = this.context
-    const key = groupKey("assignment", groupId)
+    const image = this.context.image()
     const delayMs = assignmentDelayMs(group, settings.consumerAssignmentIntervalMs(groupId), now)
-    if (delayMs > 0) {
+    // The first target cannot wait: it gives the first member its epoch.
+    const isFirst = draft.assignmentEpoch === 0
+    if (delayMs > 0 || (!isAlone && !isFirst && targetBytes(draft, image) > inlineTargetBytesMax)) {
       this.#scheduleTarget(groupId, delayMs)
       return
     }
-    timers.cancel(key)
-    const { members, partitions } = computeTarget(draft, this.context.image(), settings.consumerAssignors, now)
+    timers.cancel(groupKey("assignment", groupId))
+    const { members, partitions } = computeTarget(draft, image, settings.consumerAssignors, now)
     this.note(groupId, { type: "assignment-computed", generation: draft.groupEpoch, members, partitions }, now)
   }
 
@@ -77,8 +93,9 @@ export class GroupChanges {
       const group = this.find(groupId)
       if (group === undefined) return { records: [] }
       const draft = new GroupDraft(group)
-      this.updateTarget(draft, now)
-      return { records: draft.records }
+      this.updateTarget(draft, now, true)
+      // The epoch of the targets comes last. Without it they are made again, and meanwhile nobody is given what somebody has.
+      return { records: draft.records, mayBeSplit: true }
     })
   }
 
@@ -91,7 +108,16 @@ export class GroupChanges {
     for (const memberId of memberIds) draft.removeMember(memberId)
     this.updateEpoch(draft, reason, now)
     this.updateTargetSoon(draft, now)
-    return { records: draft.records }
+    return {
+      records: draft.records,
+      // They are members as before, and have another session to live in.
+      onWritten: ifRefused(() => {
+        for (const memberId of memberIds) {
+          const member = this.find(group.groupId)?.members.get(memberId)
+          if (member !== undefined) this.touch(group, member, now)
+        }
+      }),
+    }
   }
 
   /** A sign of life. */
@@ -99,34 +125,34 @@ export class GroupChanges {
     const { memberId } = member
     const sessionTimeoutMs =
       member.classic?.sessionTimeoutMs ?? this.context.settings.consumerSessionTimeoutMs(group.groupId)
-    const live = this.#live(group, memberId)
+    const live = this.#live(group.groupId, memberId)
     live.lastHeartbeatMs = now.monotonicMs
     live.sessionTimeoutMs = sessionTimeoutMs
     this.context.timers.schedule(live.sessionKey, sessionTimeoutMs, live.onSessionEnd)
   }
 
-  #live(group: ConsumerGroup, memberId: string): LiveMember {
-    let live = group.live.get(memberId)
+  #live(groupId: string, memberId: string): LiveMember {
+    let live = this.live.member(groupId, memberId)
     if (live !== undefined) return live
-    const { groupId } = group
     live = {
       sessionKey: memberKey("session", groupId, memberId),
       onSessionEnd: (now) => this.#endSession(groupId, memberId, now),
       lastHeartbeatMs: 0,
       sessionTimeoutMs: 0,
       revocationDeadlineMs: undefined,
+      joinDeadlineMs: undefined,
     }
-    group.live.set(memberId, live)
+    this.live.addMember(groupId, memberId, live)
     return live
   }
 
   #endSession(groupId: string, memberId: string, now: Now): Outcome {
     const group = this.find(groupId)
     const member = group?.members.get(memberId)
-    const live = group?.live.get(memberId)
+    const live = this.live.member(groupId, memberId)
     if (group === undefined || member === undefined || live === undefined) {
       // It never became one: its record was refused.
-      group?.live.delete(memberId)
+      this.live.removeMember(groupId, memberId)
       return { records: [] }
     }
     const lateByMs = now.monotonicMs - live.lastHeartbeatMs - live.sessionTimeoutMs
@@ -152,7 +178,7 @@ export class GroupChanges {
   watchRevocation(group: ConsumerGroup, member: ConsumerMember, now: Now): void {
     const { groupId } = group
     const { memberId, rebalanceTimeoutMs, memberEpoch } = member
-    const live = this.#live(group, memberId)
+    const live = this.#live(group.groupId, memberId)
     const key = memberKey("revocation", groupId, memberId)
     if (member.state !== memberStates.unrevokedPartitions || member.classic !== null || memberEpoch < 0) {
       if (live.revocationDeadlineMs === undefined) return
@@ -172,12 +198,17 @@ export class GroupChanges {
     })
   }
 
-  /** A classic member that does not come with what it owes within `timeoutMs` is removed. */
-  watchClassic(group: ConsumerGroup, member: ConsumerMember, kind: "join" | "sync", timeoutMs: number, now: Now): void {
+  /** A classic member that was told to rejoin, or was answered and has to sync, has `rebalanceTimeoutMs` for it. A deadline for joining stays as it was first set. */
+  watchClassic(group: ConsumerGroup, member: ConsumerMember, kind: "join" | "sync", now: Now): void {
     const { groupId } = group
-    const { memberId } = member
-    const deadlineMs = now.monotonicMs + timeoutMs
-    this.context.timers.schedule(memberKey(kind, groupId, memberId), timeoutMs, (then) => {
+    const { memberId, rebalanceTimeoutMs } = member
+    const live = this.#live(groupId, memberId)
+    const deadlineMs = now.monotonicMs + rebalanceTimeoutMs
+    if (kind === "join") {
+      if (live.joinDeadlineMs !== undefined) return
+      live.joinDeadlineMs = deadlineMs
+    }
+    this.context.timers.schedule(memberKey(kind, groupId, memberId), rebalanceTimeoutMs, (then) => {
       const current = this.find(groupId)
       const late = current?.members.get(memberId)
       if (current === undefined || late === undefined) return { records: [] }
@@ -186,22 +217,39 @@ export class GroupChanges {
     })
   }
 
-  unwatchClassic(group: ConsumerGroup, memberId: string, kind: "join" | "sync"): void {
-    this.context.timers.cancel(memberKey(kind, group.groupId, memberId))
+  unwatchClassic({ groupId }: ConsumerGroup, memberId: string, kind: "join" | "sync"): void {
+    const live = this.live.member(groupId, memberId)
+    if (live !== undefined && kind === "join") live.joinDeadlineMs = undefined
+    this.context.timers.cancel(memberKey(kind, groupId, memberId))
   }
 
   /** Nothing is expected of the member any more. */
   forget(group: ConsumerGroup, memberId: string): void {
-    group.live.delete(memberId)
+    this.live.removeMember(group.groupId, memberId)
     for (const kind of timerKinds) this.context.timers.cancel(memberKey(kind, group.groupId, memberId))
   }
 
-  /** Everything that runs by time, of all members; and what changed while nobody looked. */
-  loaded(group: ConsumerGroup, now: Now): Outcome {
+  /** Everything that runs by time, of all members. */
+  watchAll(group: ConsumerGroup, now: Now): void {
     for (const member of group.members.values()) {
       this.touch(group, member, now)
       this.watchRevocation(group, member, now)
     }
+  }
+
+  /** The group may have become one of classic members only. Not within a decision that still needs it as it is. */
+  downgradeSoon({ groupId }: ConsumerGroup): void {
+    this.context.timers.schedule(groupKey("conversion", groupId), 0, (now) => {
+      const group = this.find(groupId)
+      return (group && this.downgrade(group, new Set(), now)) ?? { records: [] }
+    })
+  }
+
+  /** Starts what runs by time, and catches up with what changed while nobody looked. */
+  loaded(group: ConsumerGroup, now: Now): Outcome {
+    this.watchAll(group, now)
+    const { groupId, groupEpoch: generation } = group
+    this.note(groupId, { type: "group-loaded", generation, members: group.members.size }, now)
     if (group.isEmpty) return { records: [] }
     if (group.regexSubscribers.size > 0) this.refreshRegexes(group, now)
     return this.#refreshMetadata(group, now)
@@ -211,18 +259,24 @@ export class GroupChanges {
     const draft = new GroupDraft(group)
     if (!group.isEmpty) this.updateEpoch(draft, undefined, now)
     this.updateTarget(draft, now)
-    return { records: draft.records }
+    return {
+      records: draft.records,
+      onWritten: ifRefused(() => this.#refreshMetadataSoon(group.groupId, refusedRetryMs)),
+    }
+  }
+
+  #refreshMetadataSoon(groupId: string, delayMs: number): void {
+    this.context.timers.schedule(groupKey("metadata", groupId), delayMs, (now) => {
+      const group = this.find(groupId)
+      return group === undefined ? { records: [] } : this.#refreshMetadata(group, now)
+    })
   }
 
   onTopicsChanged(group: ConsumerGroup, names: ReadonlySet<string>, now: Now): void {
     if (group.regexSubscribers.size > 0) this.refreshRegexes(group, now)
     for (const name of names) {
       if (!group.isSubscribedTo(name)) continue
-      const { groupId } = group
-      this.context.timers.schedule(groupKey("metadata", groupId), 0, (then) => {
-        const current = this.find(groupId)
-        return current === undefined ? { records: [] } : this.#refreshMetadata(current, then)
-      })
+      this.#refreshMetadataSoon(group.groupId, 0)
       return
     }
   }
@@ -231,25 +285,30 @@ export class GroupChanges {
   refreshRegexes(group: ConsumerGroup, now: Now): void {
     const { settings } = this.context
     const intervalMs = Math.min(regexRefreshMinIntervalMs, settings.consumerRegexRefreshIntervalMs)
-    this.resolveRegexes(group, Math.max(0, group.regexesResolvedMs + intervalMs - now.monotonicMs))
+    const { regexesResolvedMs, resolution } = this.live.group(group.groupId)
+    // One that is under way looks at the end whether the topics are still the same.
+    if (resolution !== undefined) return
+    this.resolveRegexes(group, Math.max(0, regexesResolvedMs + intervalMs - now.monotonicMs))
   }
 
   resolveRegexes({ groupId }: ConsumerGroup, delayMs: number): void {
     this.context.timers.schedule(groupKey("regexes", groupId), delayMs, (now) => {
       const group = this.find(groupId)
-      if (group === undefined) return { records: [] }
-      group.resolution ??= new RegexResolution(group.regexSubscribers.keys(), this.context.image())
-      if (!group.resolution.advance()) {
+      if (group === undefined || group.regexSubscribers.size === 0) return { records: [] }
+      const live = this.live.group(groupId)
+      live.resolution ??= new RegexResolution(group.regexSubscribers.keys(), this.context.image())
+      const { resolution } = live
+      if (!resolution.advance()) {
         this.resolveRegexes(group, 0)
         return { records: [] }
       }
-      return this.#resolved(group, group.resolution, now)
+      live.resolution = undefined
+      live.regexesResolvedMs = now.monotonicMs
+      return this.#resolved(group, resolution, now)
     })
   }
 
   #resolved(group: ConsumerGroup, resolution: RegexResolution, now: Now): Outcome {
-    group.resolution = undefined
-    group.regexesResolvedMs = now.monotonicMs
     const draft = new GroupDraft(group)
     let reason: string | undefined
     for (const [regex, topics] of resolution.topics) {
@@ -266,7 +325,7 @@ export class GroupChanges {
     if (this.context.image().topics !== resolution.image.topics) this.refreshRegexes(group, now)
     this.updateEpoch(draft, reason, now)
     this.updateTarget(draft, now)
-    return { records: draft.records }
+    return { records: draft.records, onWritten: ifRefused(() => this.resolveRegexes(group, refusedRetryMs)) }
   }
 
   /** Tells the timeline how far a member has come. */

@@ -27,10 +27,6 @@ export const refusal = ({ error, message }: Refused): HeartbeatResponse => ({
   heartbeatIntervalMs: 0,
 })
 
-/** What a member is told if the records of its request cannot be written. Source: Kafka's GroupCoordinatorService. */
-export const writeError = (error: ErrorCode): ErrorCode =>
-  error === Errors.RECORD_LIST_TOO_LARGE || error === Errors.MESSAGE_TOO_LARGE ? Errors.UNKNOWN_SERVER_ERROR : error
-
 /** From this version on members make their own ids. */
 const ownMemberIdVersion = 1
 

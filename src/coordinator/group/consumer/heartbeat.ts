@@ -4,23 +4,24 @@
  * Owns the rules of one request. The invariant: a heartbeat that says nothing new and finds nothing changed costs the same in a group of any size, and writes nothing.
  * Source: KIP-848; Kafka's GroupMetadataManager for the errors.
  */
-import { topicById } from "../../../metadata/image.js"
-import { Errors } from "../../../protocol/errors.js"
+import { type ErrorCode, Errors } from "../../../protocol/errors.js"
+import { writeError } from "../classic/responses.js"
 import type { ClientInfo, GroupRecord, Now, Outcome, Respond } from "../contract.js"
+import { advanceMember } from "./advance-member.js"
 import { ConsumerGroup } from "./consumer-group.js"
 import {
   type ConsumerMember,
   isReconciledTo,
   joiningEpoch,
   leavingEpoch,
+  hasSameTopics,
   leavingStaticEpoch,
   memberStates,
-  newMember,
   regexOf,
-  topicNames,
 } from "./consumer-member.js"
 import type { GroupChanges } from "./group-changes.js"
 import { GroupDraft } from "./group-draft.js"
+import { fencedInstance, isLost, type MemberOnItsWay, memberOf, updatedMember } from "./heartbeat-member.js"
 import {
   type HeartbeatRequest,
   type HeartbeatResponse,
@@ -28,10 +29,8 @@ import {
   type Refused,
   refusal,
   refused,
-  writeError,
 } from "./heartbeat-request.js"
-import { isWithin, nothingOwned, ownsSame, type ReportedPartitions, topicPartitionsOf } from "./owned-partitions.js"
-import { reconcile } from "./reconcile.js"
+import { nothingOwned, ownsSame, topicPartitionsOf } from "./owned-partitions.js"
 import { compileRegex, RegexResolution } from "./regular-expressions.js"
 
 /** A group that a member may join, with what must be written to make it one. */
@@ -39,11 +38,14 @@ export interface Joinable {
   readonly group: ConsumerGroup
   readonly records: readonly GroupRecord[]
   readonly isNew: boolean
+  /** It is another kind of group from then on. */
+  readonly converted?: { readonly reason: string; readonly members: number }
 }
 
-export interface MemberOnItsWay {
-  readonly member: ConsumerMember
-  readonly how: "joins" | "rejoins" | "replaces" | "stays"
+interface Decided {
+  readonly response: HeartbeatResponse
+  readonly records: readonly GroupRecord[]
+  readonly onWritten?: ((error: ErrorCode) => void) | undefined
 }
 
 export class Heartbeats {
@@ -61,38 +63,43 @@ export class Heartbeats {
     }
     const outcome = invalidHeartbeat(request, client.version, settings) ?? this.#decide(request, client, now)
     if ("error" in outcome) {
+      this.#noteFenced(request, outcome, now)
       respond(refusal(outcome))
       return { records: [] }
     }
-    const { response, records } = outcome
+    const { response, records, onWritten } = outcome
     return {
       records,
-      onWritten: (error) =>
+      onWritten: (error) => {
+        onWritten?.(error)
         respond(
           error === Errors.NONE ? response : { errorCode: writeError(error), memberEpoch: 0, heartbeatIntervalMs: 0 },
-        ),
+        )
+      },
     }
   }
 
-  #decide(
-    request: HeartbeatRequest,
-    client: ClientInfo,
-    now: Now,
-  ): Refused | { response: HeartbeatResponse; records: readonly GroupRecord[] } {
+  #decide(request: HeartbeatRequest, client: ClientInfo, now: Now): Refused | Decided {
     const { groupId, memberEpoch } = request
     const group = this.changes.find(groupId)
     if (memberEpoch === leavingEpoch || memberEpoch === leavingStaticEpoch) {
-      if (group === undefined) return refused(Errors.GROUP_ID_NOT_FOUND, `Consumer group ${groupId} not found.`)
+      if (group === undefined) return this.#noGroup(groupId, "Group")
       return this.#leave(group, request, now)
     }
     const joinable: Joinable | Refused =
       group !== undefined
         ? { group, records: [], isNew: false }
         : memberEpoch !== joiningEpoch
-          ? refused(Errors.GROUP_ID_NOT_FOUND, `Consumer group ${groupId} not found.`)
+          ? this.#noGroup(groupId, "Consumer group")
           : this.#newGroup(groupId, now)
     if ("error" in joinable) return joinable
     return this.#beat(joinable, request, client, now)
+  }
+
+  #noGroup(groupId: string, what: string): Refused {
+    const isOther = this.changes.groups.get(groupId) !== undefined
+    const message = isOther ? `Group ${groupId} is not a consumer group.` : `${what} ${groupId} not found.`
+    return refused(Errors.GROUP_ID_NOT_FOUND, message)
   }
 
   #newGroup(groupId: string, now: Now): Joinable | Refused {
@@ -101,15 +108,15 @@ export class Heartbeats {
   }
 
   #beat(
-    { group, records, isNew }: Joinable,
+    { group, records, isNew, converted }: Joinable,
     request: HeartbeatRequest,
     client: ClientInfo,
     now: Now,
-  ): Refused | { response: HeartbeatResponse; records: readonly GroupRecord[] } {
+  ): Refused | Decided {
     const { groupId } = group
     const { settings, random } = this.changes.context
     const memberId = request.memberId === "" ? random.uuid() : request.memberId
-    const found = this.#member(group, memberId, request)
+    const found = memberOf(group, memberId, request)
     if ("error" in found) return found
     if (found.how === "joins" && group.members.size >= settings.consumerMaxSize)
       return refused(
@@ -129,31 +136,36 @@ export class Heartbeats {
           `SubscribedTopicRegex \`${regex}\` is not a valid regular expression: ${compiled}.`,
         )
     }
-    if (found.how === "replaces") draft.replaceMember(group.staticMember(request.instanceId!)!, member)
-    if (updated !== member || found.how === "joins") draft.describeMember(updated)
+    if (isLost(member, request))
+      return refused(
+        Errors.FENCED_MEMBER_EPOCH,
+        "The consumer group member is in a unknown state. The member must abandon all its partitions and rejoin.",
+      )
+    // Nothing is refused from here on.
+    if (isNew) this.changes.note(groupId, { type: "group-created" }, now)
+    this.#noteJoin(group, found, updated, now)
+    if (found.how === "replaces") draft.replaceMember(group.staticMember(request.instanceId!)!, updated)
+    else if (updated !== member || found.how === "joins") draft.describeMember(updated)
     const reason = this.#changeOf(draft, member, updated, hasNewRegex, now)
     const hasSubscriptionChanged = reason !== undefined && found.how !== "joins"
-    if (reason !== undefined || group.groupEpoch === 0)
-      this.changes.updateEpoch(draft, reason ?? `member ${memberId} joined`, now)
+    if (reason !== undefined) this.changes.updateEpoch(draft, reason, now)
     this.changes.updateTarget(draft, now)
     member = updated
     if (!isReconciledTo(member, draft.assignmentEpoch) || hasSubscriptionChanged) {
-      const next = this.reconciled(draft, member, request.topicPartitions, hasSubscriptionChanged)
-      if (next === undefined)
-        return refused(
-          Errors.FENCED_MEMBER_EPOCH,
-          "The consumer group member is in a unknown state. The member must abandon all its partitions and rejoin.",
-        )
-      member = next
+      const image = this.changes.context.image()
+      member = advanceMember(draft, image, member, request.topicPartitions, hasSubscriptionChanged)
     }
-    // Nothing is refused from here on.
-    if (isNew) this.changes.note(groupId, { type: "group-created" }, now)
-    this.#noteJoin(group, found, member, client, now)
     if (member !== found.member)
       this.changes.noteProgress(draft, found.how === "joins" ? undefined : found.member, member, now)
     return {
       records: records.length === 0 ? draft.records : [...records, ...draft.records],
       response: this.#answer(group, request, found, member, now),
+      // The timeline of a group ends when the records that remove it are replayed.
+      onWritten:
+        converted &&
+        ((error) => {
+          if (error === Errors.NONE) this.changes.note(groupId, { type: "group-converted", ...converted }, now)
+        }),
     }
   }
 
@@ -186,31 +198,6 @@ export class Heartbeats {
     }
   }
 
-  /** Who this is. Errors: UNKNOWN_MEMBER_ID, FENCED_MEMBER_EPOCH, FENCED_INSTANCE_ID, UNRELEASED_INSTANCE_ID. */
-  #member(group: ConsumerGroup, memberId: string, request: HeartbeatRequest): MemberOnItsWay | Refused {
-    const { instanceId, memberEpoch, topicPartitions } = request
-    const known = group.members.get(memberId)
-    const held = instanceId === null ? undefined : group.staticMember(instanceId)
-    if (memberEpoch === joiningEpoch) {
-      // The epoch is not looked at: whoever starts over says that it has nothing.
-      if (held === undefined || held.memberId === memberId)
-        return known === undefined ? { member: newMember(memberId), how: "joins" } : { member: known, how: "rejoins" }
-      if (held.classic === null && held.memberEpoch !== leavingStaticEpoch)
-        return refused(
-          Errors.UNRELEASED_INSTANCE_ID,
-          `Static member ${memberId} with instance id ${instanceId} cannot join the group because the instance id is owned by ${held.memberId} member.`,
-        )
-      return { member: { ...held, memberId, memberEpoch: 0, previousMemberEpoch: 0 }, how: "replaces" }
-    }
-    if (instanceId !== null) {
-      if (held === undefined) return refused(Errors.UNKNOWN_MEMBER_ID, `Instance id ${instanceId} is unknown.`)
-      if (held.memberId !== memberId) return fencedInstance(memberId, instanceId, held.memberId)
-    }
-    if (known === undefined)
-      return refused(Errors.UNKNOWN_MEMBER_ID, `Member ${memberId} is not a member of group ${group.groupId}.`)
-    return fencedEpoch(known, memberEpoch, topicPartitions) ?? { member: known, how: "stays" }
-  }
-
   /** Why the subscription of a member calls for another assignment. Undefined: it does not. */
   #changeOf(
     draft: GroupDraft,
@@ -219,16 +206,13 @@ export class Heartbeats {
     hasNewRegex: boolean,
     now: Now,
   ): string | undefined {
-    const hasNewNames =
-      updated.subscribedTopicNames.length !== member.subscribedTopicNames.length ||
-      updated.subscribedTopicNames.some((name, index) => name !== member.subscribedTopicNames[index])
-    let isOtherwise = hasNewNames
+    let isOtherwise = !hasSameTopics(updated.subscribedTopicNames, member)
     if (hasNewRegex) {
       const oldRegex = regexOf(member)
       const regex = regexOf(updated)
       // What it stood for is gone, be the new one resolved or not.
       if (oldRegex !== undefined) {
-        isOtherwise ||= draft.resolved(oldRegex) !== undefined
+        isOtherwise ||= draft.group.regexes.has(oldRegex)
         draft.forgetUnused(oldRegex)
       }
       if (regex !== undefined) isOtherwise = this.#resolve(draft, regex, now) || isOtherwise
@@ -238,7 +222,7 @@ export class Heartbeats {
     return `member ${updated.memberId} ${isMember ? "subscribes to other topics" : "joined"}`
   }
 
-  /** Whether it is known now which topics the expression stands for. */
+  /** Whether it is known now that the expression stands for topics. */
   #resolve(draft: GroupDraft, regex: string, now: Now): boolean {
     if (draft.resolved(regex) !== undefined) return true
     const resolution = new RegexResolution([regex], this.changes.context.image())
@@ -246,53 +230,41 @@ export class Heartbeats {
       this.changes.resolveRegexes(draft.group, 0)
       return false
     }
+    this.changes.live.group(draft.groupId).regexesResolvedMs = now.monotonicMs
     const topics = resolution.topics.get(regex)!
     draft.setResolved(regex, { topics, version: resolution.version, timestampMs: now.wallMs })
-    return true
+    return topics.size > 0
   }
 
-  /** The member one step further, written down. Undefined: it must start over. */
-  reconciled(
-    draft: GroupDraft,
-    member: ConsumerMember,
-    reported: ReportedPartitions | null,
-    hasSubscriptionChanged: boolean,
-  ): ConsumerMember | undefined {
-    const image = this.changes.context.image()
-    const position = reconcile({
-      position: member,
-      targetEpoch: draft.assignmentEpoch,
-      target: draft.target(member.memberId),
-      reported,
-      isSubscribedTo: (topicId) => {
-        const topic = topicById(image, topicId)
-        return topic !== undefined && draft.isSubscribedTo(member, topic.name)
-      },
-      hasSubscriptionChanged,
-      isTaken: (topicId, partition) => draft.isTaken(member.memberId, topicId, partition),
-    })
-    if (position === "fenced") return undefined
-    return position === member ? member : draft.moveMember(member, position)
+  #noteFenced({ groupId, memberId, memberEpoch, instanceId }: HeartbeatRequest, { error }: Refused, now: Now): void {
+    if (error !== Errors.FENCED_MEMBER_EPOCH && error !== Errors.FENCED_INSTANCE_ID) return
+    const live = this.changes.live.group(groupId)
+    if (live.lastFencedMemberId === memberId) return
+    live.lastFencedMemberId = memberId
+    const reason =
+      error === Errors.FENCED_INSTANCE_ID
+        ? "its heartbeat came after another member had taken the instance id"
+        : `its heartbeat came with epoch ${memberEpoch}, which is not the one it was told`
+    this.changes.note(
+      groupId,
+      { type: "member-fenced", memberId, ...(instanceId !== null && { instanceId }), reason },
+      now,
+    )
   }
 
-  #noteJoin(group: ConsumerGroup, { how }: MemberOnItsWay, member: ConsumerMember, client: ClientInfo, now: Now): void {
+  #noteJoin(group: ConsumerGroup, { how }: MemberOnItsWay, member: ConsumerMember, now: Now): void {
     if (how === "stays") return
     const type = { joins: "member-joined", rejoins: "member-rejoined", replaces: "member-replaced" } as const
-    const { memberId, instanceId, memberEpoch: generation } = member
-    const { clientId, clientHost } = client
+    const { memberId, instanceId, clientId, clientHost } = member
     this.changes.note(
       group.groupId,
-      { type: type[how], memberId, ...(instanceId !== null && { instanceId }), clientId, clientHost, generation },
+      { type: type[how], memberId, ...(instanceId !== null && { instanceId }), clientId, clientHost },
       now,
     )
   }
 
   /** Errors: UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID. */
-  #leave(
-    group: ConsumerGroup,
-    { memberId, memberEpoch, instanceId }: HeartbeatRequest,
-    now: Now,
-  ): Refused | { response: HeartbeatResponse; records: readonly GroupRecord[] } {
+  #leave(group: ConsumerGroup, { memberId, memberEpoch, instanceId }: HeartbeatRequest, now: Now): Refused | Decided {
     const { groupId } = group
     const member = instanceId === null ? group.members.get(memberId) : group.staticMember(instanceId)
     if (member === undefined)
@@ -307,7 +279,7 @@ export class Heartbeats {
     const event = { type: "member-left", memberId, ...(instanceId !== null && { instanceId }) } as const
     if (memberEpoch === leavingEpoch) {
       this.changes.note(groupId, { ...event, reason: "it left" }, now)
-      return { response, records: this.changes.remove(group, [memberId], `member ${memberId} left`, now).records }
+      return { response, ...this.changes.remove(group, [memberId], `member ${memberId} left`, now) }
     }
     // It keeps its place until its session ends. What it was to let go of is let go: it has stopped.
     this.changes.note(groupId, { ...event, reason: "it will be back within its session" }, now)
@@ -320,65 +292,4 @@ export class Heartbeats {
     this.changes.watchRevocation(group, left, now)
     return { response, records: draft.records }
   }
-}
-
-const fencedInstance = (memberId: string, instanceId: string, ownerId: string): Refused =>
-  refused(
-    Errors.FENCED_INSTANCE_ID,
-    `Static member ${memberId} with instance id ${instanceId} was fenced by member ${ownerId}.`,
-  )
-
-function fencedEpoch(
-  member: ConsumerMember,
-  memberEpoch: number,
-  reported: ReportedPartitions | null,
-): Refused | undefined {
-  if (memberEpoch === member.memberEpoch) return undefined
-  const isGreater = memberEpoch > member.memberEpoch
-  // The answer with the new epoch may not have arrived.
-  if (
-    !isGreater &&
-    memberEpoch === member.previousMemberEpoch &&
-    reported !== null &&
-    isWithin(reported, member.assigned)
-  )
-    return undefined
-  return refused(
-    Errors.FENCED_MEMBER_EPOCH,
-    `The consumer group member has a ${isGreater ? "greater" : "smaller"} member epoch (${memberEpoch}) than the one known by the group coordinator (${member.memberEpoch}). The member must abandon all its partitions and rejoin.`,
-  )
-}
-
-/** The same object if the member says nothing new. */
-function updatedMember(
-  member: ConsumerMember,
-  request: HeartbeatRequest,
-  { clientId, clientHost }: ClientInfo,
-): ConsumerMember {
-  const { subscribedTopicNames } = request
-  const updated: ConsumerMember = {
-    ...member,
-    instanceId: request.instanceId ?? member.instanceId,
-    rackId: request.rackId ?? member.rackId,
-    clientId,
-    clientHost,
-    subscribedTopicNames:
-      subscribedTopicNames === null ? member.subscribedTopicNames : topicNames(subscribedTopicNames),
-    subscribedTopicRegex: request.subscribedTopicRegex ?? member.subscribedTopicRegex,
-    rebalanceTimeoutMs: request.rebalanceTimeoutMs === -1 ? member.rebalanceTimeoutMs : request.rebalanceTimeoutMs,
-    serverAssignor: request.serverAssignor ?? member.serverAssignor,
-    classic: null,
-  }
-  const isSame =
-    member.classic === null &&
-    updated.instanceId === member.instanceId &&
-    updated.rackId === member.rackId &&
-    updated.clientId === member.clientId &&
-    updated.clientHost === member.clientHost &&
-    updated.subscribedTopicRegex === member.subscribedTopicRegex &&
-    updated.rebalanceTimeoutMs === member.rebalanceTimeoutMs &&
-    updated.serverAssignor === member.serverAssignor &&
-    updated.subscribedTopicNames.length === member.subscribedTopicNames.length &&
-    updated.subscribedTopicNames.every((name, index) => name === member.subscribedTopicNames[index])
-  return isSame ? member : updated
 }

@@ -7,18 +7,9 @@
  */
 import type { MetadataImage, TopicImage } from "../../../metadata/image.js"
 
-/** 0: none of the topics exists. Exact as a JavaScript number. */
-export function metadataHash(image: MetadataImage, topics: Iterable<string>): number {
-  const names = [...topics].sort()
-  let hash = start
-  let isEmpty = true
-  for (const name of names) {
-    const topic = image.topics.get(name)
-    if (topic === undefined) continue
-    isEmpty = false
-    hash = addTopic(hash, image, topic)
-  }
-  return isEmpty ? 0 : (hash.high & highMask) * 2 ** 32 + (hash.low >>> 0)
+/** What a topic contributes, for as long as topic and brokers are the same. */
+interface TopicHash extends Hash {
+  readonly brokers: MetadataImage["brokers"]
 }
 
 interface Hash {
@@ -26,32 +17,66 @@ interface Hash {
   readonly high: number
 }
 
-const start: Hash = { low: 0x811c9dc5, high: 0x5bd1e995 }
 /** With the low 32 bits it is what a JavaScript number holds exactly. */
 const highMask = 0x1fffff
 
-function addTopic(hash: Hash, image: MetadataImage, topic: TopicImage): Hash {
-  hash = addText(hash, topic.topicId)
-  hash = addText(hash, topic.name)
-  hash = addNumber(hash, topic.partitions.length)
+export class MetadataHashes {
+  /** Every join asks for the same topics. */
+  readonly #known = new WeakMap<TopicImage, TopicHash>()
+
+  /** 0: none of the topics exists. Exact as a JavaScript number. */
+  of(image: MetadataImage, topics: Iterable<string>): number {
+    const hash = new Hasher()
+    let isEmpty = true
+    for (const name of [...topics].sort()) {
+      const topic = image.topics.get(name)
+      if (topic === undefined) continue
+      isEmpty = false
+      const { low, high } = this.#topic(image, topic)
+      hash.addNumber(low)
+      hash.addNumber(high)
+    }
+    return isEmpty ? 0 : (hash.high & highMask) * 2 ** 32 + (hash.low >>> 0)
+  }
+
+  #topic(image: MetadataImage, topic: TopicImage): Hash {
+    const known = this.#known.get(topic)
+    if (known !== undefined && known.brokers === image.brokers) return known
+    const { low, high } = hashOf(image, topic)
+    const hash = { low, high, brokers: image.brokers }
+    this.#known.set(topic, hash)
+    return hash
+  }
+}
+
+function hashOf(image: MetadataImage, topic: TopicImage): Hash {
+  const hash = new Hasher()
+  hash.addText(topic.topicId)
+  hash.addText(topic.name)
+  hash.addNumber(topic.partitions.length)
   for (const { replicas } of topic.partitions) {
     const racks = new Set<string>()
     for (const brokerId of replicas) {
       const rack = image.brokers.get(brokerId)?.rack ?? null
       if (rack !== null) racks.add(rack)
     }
-    if (racks.size > 0) for (const rack of [...racks].sort()) hash = addText(hash, rack)
-    hash = addNumber(hash, racks.size)
+    if (racks.size > 0) for (const rack of [...racks].sort()) hash.addText(rack)
+    hash.addNumber(racks.size)
   }
   return hash
 }
 
-function addText(hash: Hash, text: string): Hash {
-  for (let index = 0; index < text.length; index++) hash = addNumber(hash, text.charCodeAt(index))
-  return addNumber(hash, text.length)
-}
+class Hasher implements Hash {
+  low = 0x811c9dc5
+  high = 0x5bd1e995
 
-const addNumber = ({ low, high }: Hash, value: number): Hash => ({
-  low: Math.imul(low ^ value, 0x01000193),
-  high: Math.imul(high ^ (value + (low >>> 15)), 0x85ebca6b) ^ (high >>> 13),
-})
+  addNumber(value: number): void {
+    this.high = Math.imul(this.high ^ (value + (this.low >>> 15)), 0x85ebca6b) ^ (this.high >>> 13)
+    this.low = Math.imul(this.low ^ value, 0x01000193)
+  }
+
+  addText(text: string): void {
+    for (let index = 0; index < text.length; index++) this.addNumber(text.charCodeAt(index))
+    this.addNumber(text.length)
+  }
+}

@@ -24,8 +24,8 @@ export interface ReconcileInput {
   readonly isTaken: (topicId: Uuid, partition: number) => boolean
 }
 
-/** The same object if nothing changes; "fenced" if the member must start over. */
-export function reconcile(input: ReconcileInput): MemberPosition | "fenced" {
+/** The same object if nothing changes. */
+export function reconcile(input: ReconcileInput): MemberPosition {
   const { position, targetEpoch, reported } = input
   switch (position.state) {
     case memberStates.stable:
@@ -38,8 +38,7 @@ export function reconcile(input: ReconcileInput): MemberPosition | "fenced" {
     case memberStates.unreleasedPartitions:
       return towardsTarget(input)
     case memberStates.unknown:
-      // Only a member that holds nothing can be led anywhere from here.
-      if (reported === null || reported.some(({ partitions }) => partitions.length > 0)) return "fenced"
+      // A later version's state: only a member that says it has nothing comes here, and it has nothing.
       return towardsTarget(input)
   }
 }

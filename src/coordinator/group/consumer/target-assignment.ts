@@ -30,6 +30,20 @@ export function assignmentDelayMs(group: ConsumerGroup, intervalMs: number, now:
   return elapsedMs < 0 || elapsedMs >= intervalMs ? 0 : intervalMs - elapsedMs
 }
 
+/** What is larger does not fit into one batch together with what else a decision writes. */
+export const inlineTargetBytesMax = 400_000
+/** Of a target's record beside its partitions. */
+const targetRecordBytes = 160
+const partitionBytes = 4
+
+/** What the records of a target take at most, roughly. */
+export function targetBytes(draft: GroupDraft, image: MetadataImage): number {
+  let bytes = draft.memberCount * targetRecordBytes
+  for (const topic of draft.subscribedTopics())
+    bytes += (image.topics.get(topic)?.partitions.length ?? 0) * partitionBytes
+  return bytes
+}
+
 export interface ComputedTarget {
   readonly members: number
   readonly partitions: number

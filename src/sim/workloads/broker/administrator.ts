@@ -20,7 +20,8 @@ import { metadata } from "../../../protocol/messages/metadata.js"
 import type { ResponseOf } from "../../../protocol/message.js"
 import type { SimulatedClient } from "../../client.js"
 import type { SeededRandom } from "../../random.js"
-import { type Model, requestTimeoutMs, TopicModel, weakerOf } from "./model.js"
+import { requestTimeoutMs } from "../lives/lives-model.js"
+import { type Model, TopicModel, weakerOf } from "./model.js"
 
 const topicResource = 2
 const zeroId = "AAAAAAAAAAAAAAAAAAAAAA"

@@ -10,7 +10,8 @@ import { fetch } from "../../../protocol/messages/fetch.js"
 import { listOffsets } from "../../../protocol/messages/list-offsets.js"
 import type { SimulatedClient } from "../../client.js"
 import type { SeededRandom } from "../../random.js"
-import { type Model, requestTimeoutMs, serverWaitMsMax, type TopicModel } from "./model.js"
+import { requestTimeoutMs } from "../lives/lives-model.js"
+import { type Model, serverWaitMsMax, type TopicModel } from "./model.js"
 import { takeIn } from "./reading.js"
 
 const partitionsMax = 4

@@ -112,11 +112,3 @@ export function drawOptions(random: SeededRandom) {
 }
 
 export type BrokerOptionsDrawn = ReturnType<typeof drawOptions>
-
-/** Whether answers may stay away for other reasons than a broker that forgot them. */
-export const hasNetworkFaults = (options: BrokerOptionsDrawn): boolean =>
-  options.resetChance > 0 || options.stallChance > 0 || options.cutLinks || options.pauses
-
-/** Whether a log directory may fail. */
-export const hasDiskErrors = (options: BrokerOptionsDrawn): boolean =>
-  options.syncErrorChance > 0 || options.writeErrorChance > 0 || options.readErrorChance > 0

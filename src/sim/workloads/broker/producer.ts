@@ -12,8 +12,9 @@ import { buildBatch } from "../../../protocol/record-batch.js"
 import type { ResponseOf } from "../../../protocol/message.js"
 import type { SimulatedClient } from "../../client.js"
 import type { SeededRandom } from "../../random.js"
-import { type Model, requestTimeoutMs, serverWaitMsMax, type TopicModel } from "./model.js"
-import { hasDiskErrors, hasNetworkFaults } from "./options.js"
+import { requestTimeoutMs } from "../lives/lives-model.js"
+import { type Model, serverWaitMsMax, type TopicModel } from "./model.js"
+import { hasDiskErrors, hasNetworkFaults } from "../lives/faults.js"
 
 /** Kafka remembers so many batches of a producer: more must not be open at once. */
 const openBatchesMax = 5

@@ -7,7 +7,36 @@
 import type { SimulatedNode } from "../../node.js"
 import type { SeededRandom } from "../../random.js"
 import type { World } from "../../world.js"
-import type { BrokerOptionsDrawn } from "./options.js"
+
+/** Which faults there are, and how often they strike: drawn with the options of a seed. */
+export interface FaultOptions {
+  readonly lifeMs: number
+  readonly crashAtOperation: boolean
+  readonly crashPower: boolean
+  readonly cleanStops: boolean
+  readonly slowChance: number
+  readonly syncErrorChance: number
+  readonly writeErrorChance: number
+  readonly readErrorChance: number
+  readonly fullChance: number
+  readonly openFilesChance: number
+  readonly resetChance: number
+  readonly stallChance: number
+  readonly cutLinks: boolean
+  readonly pauses: boolean
+  readonly clockJumps: boolean
+  readonly syncFileSystem: boolean
+  readonly readLatencyFactor: number
+  readonly syncLatencyFactor: number
+}
+
+/** Whether answers may stay away for other reasons than a broker that forgot them. */
+export const hasNetworkFaults = (options: FaultOptions): boolean =>
+  options.resetChance > 0 || options.stallChance > 0 || options.cutLinks || options.pauses
+
+/** Whether a log directory may fail. */
+export const hasDiskErrors = (options: FaultOptions): boolean =>
+  options.syncErrorChance > 0 || options.writeErrorChance > 0 || options.readErrorChance > 0
 
 export const capacityBytes = 1 << 30
 const openFilesMax = 4096
@@ -18,7 +47,7 @@ export class Faults {
   /** Wall time may be anything from now on. */
   constructor(
     readonly world: World,
-    readonly options: BrokerOptionsDrawn,
+    readonly options: FaultOptions,
     readonly random: SeededRandom,
     readonly broker: SimulatedNode,
     readonly clients: readonly SimulatedNode[],

@@ -1,0 +1,40 @@
+/**
+ * In one generation of a classic group a partition belongs to one member (G1, H24).
+ *
+ * Owns the assignments that members were told, by generation. A static member that was restarted is the same owner.
+ */
+import type { Checker, Observation } from "../history.js"
+import { GroupMembership } from "./group-membership.js"
+
+/** Older ones are forgotten: nobody is told of them any more. */
+const generationsMax = 16
+
+export class OneOwnerPerGeneration implements Checker {
+  readonly name = "a partition has one owner in a generation"
+  readonly #membership = new GroupMembership()
+  readonly #groups = new Map<string, Map<number, Map<string, string>>>()
+
+  constructor(readonly report: (what: string) => void) {}
+
+  observe(seen: Observation): void {
+    // Before the lease that comes with the answer: whether the group is a new one is asked of those before it.
+    if (seen.kind === "assigned" && seen.isClassic && seen.untilMs > seen.atMs) this.#assigned(seen)
+    this.#membership.observe(seen)
+  }
+
+  #assigned(seen: Extract<Observation, { kind: "assigned" }>): void {
+    const { group, generation, owner } = seen
+    let generations = this.#groups.get(group)
+    if (generations === undefined || this.#membership.mayHaveVanished(group, seen.atMs))
+      this.#groups.set(group, (generations = new Map()))
+    let owners = generations.get(generation)
+    if (owners === undefined) generations.set(generation, (owners = new Map()))
+    if (generations.size > generationsMax) generations.delete(Math.min(...generations.keys()))
+    for (const partition of seen.partitions) {
+      const other = owners.get(partition)
+      if (other !== undefined && other !== owner)
+        this.report(`${group}: generation ${generation} gives ${partition} to ${other} and to ${owner}`)
+      owners.set(partition, owner)
+    }
+  }
+}

@@ -1,0 +1,417 @@
+/**
+ * One process of a member of a group, whatever protocol it speaks: connections, what it owns, reading and committing.
+ *
+ * Owns positions, and what the history is told of membership. How it comes into the group and stays there is the protocol's (`classic-member.ts`, `consumer-member.ts`). Invariant: it tells
+ * that it gives up a partition before it tells the broker, and that it owns one when the broker has told it.
+ */
+import type { Env } from "../../../env/env.js"
+import { batchLastOffset } from "../../../protocol/batch-header.js"
+import { type ErrorCode, Errors } from "../../../protocol/errors.js"
+import type { Api, RequestInputOf, ResponseOf } from "../../../protocol/message.js"
+import { fetch } from "../../../protocol/messages/fetch.js"
+import { findCoordinator } from "../../../protocol/messages/find-coordinator.js"
+import { metadata } from "../../../protocol/messages/metadata.js"
+import { offsetCommit } from "../../../protocol/messages/offset-commit.js"
+import { batchesIn } from "../../../protocol/record-batch.js"
+import type { SimulatedClient } from "../../client.js"
+import type { SeededRandom } from "../../random.js"
+import { requestTimeoutMs } from "../lives/lives-model.js"
+import type { GroupsModel, GroupTopic, OffsetWrite } from "./model.js"
+import { commitOutcome, fetchOffsets } from "./offsets.js"
+import type { GroupOptions } from "./options.js"
+
+export interface OwnedPartition {
+  readonly topic: GroupTopic
+  readonly index: number
+  /** Undefined: the committed offset is not known yet. */
+  position: number | undefined
+  committed: number
+}
+
+/** What a member says of itself in a commit. */
+export interface Identity {
+  readonly memberId: string
+  /** Of a classic group, or the epoch of the member. */
+  readonly generation: number
+}
+
+export interface MemberOptions {
+  readonly instanceId: string | null
+  /** Names of topics. */
+  readonly topics: readonly string[]
+}
+
+const zeroId = "AAAAAAAAAAAAAAAAAAAAAA"
+
+/** Answers after which the same is asked again, after finding the coordinator anew. */
+export const coordinatorErrors = new Set<number>([
+  Errors.COORDINATOR_LOAD_IN_PROGRESS,
+  Errors.COORDINATOR_NOT_AVAILABLE,
+  Errors.NOT_COORDINATOR,
+])
+
+export abstract class GroupMember {
+  readonly name: string
+  readonly random: SeededRandom
+  readonly instanceId: string | null
+  topics: readonly string[]
+  readonly owned = new Map<string, OwnedPartition>()
+  memberId = ""
+  generation = -1
+  /** Another process has its instance id: it is over. */
+  isFenced = false
+  protected client: SimulatedClient | undefined
+  #data: SimulatedClient | undefined
+  #untilMs = 0
+  /** What it was before it was put out: for a last commit, which must be refused. */
+  #former: { identity: Identity; partitions: readonly OwnedPartition[] } | undefined
+  /** Names of topics that the metadata had when it was last asked. */
+  protected known = new Map<string, { readonly topicId: string; readonly partitions: number }>()
+  #knownMs = Number.NEGATIVE_INFINITY
+
+  constructor(
+    readonly model: GroupsModel,
+    readonly group: GroupOptions,
+    readonly env: Env,
+    { instanceId, topics }: MemberOptions,
+  ) {
+    this.name = model.nextName(`member of ${group.name}`)
+    this.random = model.random.fork(this.name)
+    this.instanceId = instanceId
+    this.topics = topics
+    model.counts.members += 1
+  }
+
+  /** As the history knows it: the instance where there is one. */
+  get owner(): string {
+    return this.instanceId === null ? this.name : `instance ${this.instanceId}`
+  }
+
+  /** A step and the pause after it take no longer than heartbeats allow. */
+  get paceMs(): number {
+    return Math.min(this.model.options.thinkMsMax, this.group.heartbeatIntervalMs / 2)
+  }
+
+  /** In the group, with nothing left to do for its assignment. */
+  abstract get isSettled(): boolean
+  protected abstract get isClassicOnly(): boolean
+  /** From then on commits carry what it has to say of itself. */
+  protected abstract get commitVersionMin(): number
+  /** Comes into the group, or stays in it, as it is time for; */
+  protected abstract stay(): Promise<void>
+  abstract resubscribe(topics: readonly string[]): void
+  /** Gives up everything and tells the broker. */
+  abstract leave(): Promise<void>
+
+  /** Something to do, once. */
+  async step(): Promise<void> {
+    await this.stay()
+    if (this.owned.size > 0 && !this.isFenced) {
+      await this.#consume()
+      if (this.random.chance(this.model.isEnding ? 1 : 0.5)) await this.commit()
+    }
+    if (this.#former !== undefined) await this.#commitAsZombie()
+  }
+
+  close(): void {
+    this.client?.close()
+    this.#data?.close()
+    this.client = undefined
+    this.#data = undefined
+  }
+
+  // Connections.
+
+  /** The coordinator, found and connected; undefined if it is not to be had now. */
+  protected async coordinator(): Promise<SimulatedClient | undefined> {
+    if (this.client?.isOpen) return this.client
+    const { model, env, random } = this
+    const client = await model.connect(env, this.name)
+    if (client === undefined) {
+      await model.pause(env, random.between(10, 500))
+      return undefined
+    }
+    const version = random.between(0, 5)
+    const answer = await client.send(
+      findCoordinator,
+      version,
+      version < 4 ? { key: this.group.name, coordinatorKeys: [] } : { key: "", coordinatorKeys: [this.group.name] },
+      requestTimeoutMs,
+    )
+    const found = !answer.ok ? undefined : version < 4 ? answer.value : answer.value.coordinators[0]
+    if (found?.errorCode !== Errors.NONE) {
+      client.close()
+      await model.pause(env, random.between(50, 500))
+      return undefined
+    }
+    this.client = client
+    return client
+  }
+
+  /** Asks the coordinator. Undefined: no answer, and the connection is gone. */
+  protected async ask<A extends Api>(
+    api: A,
+    version: number,
+    request: RequestInputOf<A>,
+    timeoutMs = requestTimeoutMs,
+  ): Promise<ResponseOf<A> | undefined> {
+    const client = await this.coordinator()
+    if (client === undefined) return undefined
+    const answer = await client.send(api, version, request, timeoutMs)
+    return answer.ok ? answer.value : undefined
+  }
+
+  protected async askBroker<A extends Api>(
+    api: A,
+    version: number,
+    request: RequestInputOf<A>,
+  ): Promise<ResponseOf<A> | undefined> {
+    if (!this.#data?.isOpen) this.#data = await this.model.connect(this.env, `${this.name}, data`)
+    const answer = await this.#data?.send(api, version, request, requestTimeoutMs)
+    return answer?.ok ? answer.value : undefined
+  }
+
+  /** The coordinator said it is none: it is looked for anew, in a moment. */
+  protected async seekCoordinator(): Promise<void> {
+    this.client?.close()
+    this.client = undefined
+    await this.model.pause(this.env, this.random.between(50, 500))
+  }
+
+  /** Asks for these topics where what is known is too old. False: no answer. */
+  protected async refreshMetadata(names: readonly string[], ageMsMax: number): Promise<boolean> {
+    const nowMs = this.env.clock.monotonicMs()
+    if (nowMs - this.#knownMs < ageMsMax && names.every((name) => this.known.has(name))) return true
+    const answer = await this.askBroker(metadata, metadata.maxVersion, {
+      topics: names.map((name) => ({ name, topicId: zeroId })),
+      allowAutoTopicCreation: false,
+      includeTopicAuthorizedOperations: false,
+      includeClusterAuthorizedOperations: false,
+    })
+    if (answer === undefined) return false
+    this.known = new Map()
+    this.#knownMs = nowMs
+    for (const { name, topicId, errorCode, partitions } of answer.topics)
+      if (errorCode === Errors.NONE && name !== null) this.known.set(name, { topicId, partitions: partitions.length })
+    return true
+  }
+
+  // Membership, as the history is told.
+
+  /** The broker answered what was sent at `sentMs`: so long it will wait for the next. */
+  protected wasAnswered(sentMs: number, leaseMs: number, topics: readonly string[]): void {
+    const untilMs = Math.max(this.#untilMs, sentMs + leaseMs)
+    this.#untilMs = untilMs
+    const { model, group, name: member, owner } = this
+    model.history.observe({ kind: "in group", group: group.name, member, owner, atMs: model.nowMs, topics, untilMs })
+  }
+
+  protected wasAssigned(partitions: ReadonlyMap<string, OwnedPartition>, sentMs: number, leaseMs: number): void {
+    const { model, group, name: member, owner, generation, isClassicOnly: isClassic } = this
+    model.counts.assignments += 1
+    model.history.observe({
+      kind: "assigned",
+      group: group.name,
+      member,
+      owner,
+      isClassic,
+      generation,
+      partitions: [...partitions.keys()],
+      sentMs,
+      atMs: model.nowMs,
+      untilMs: Math.max(this.#untilMs, sentMs + leaseMs),
+    })
+  }
+
+  /** Owns these from now on; what it owned before keeps its position. */
+  protected own(partitions: ReadonlyMap<string, OwnedPartition>): void {
+    for (const key of [...this.owned.keys()]) if (!partitions.has(key)) this.owned.delete(key)
+    for (const [key, partition] of partitions) if (!this.owned.has(key)) this.owned.set(key, partition)
+    const { model, group, name: member, owner } = this
+    model.history.observe({
+      kind: "owns",
+      group: group.name,
+      member,
+      owner,
+      partitions: [...this.owned.keys()],
+      atMs: model.nowMs,
+    })
+  }
+
+  /** A former process of the instance, which may not know yet, owns nothing any more. */
+  protected takesOver(): void {
+    const { model, group, name: member, owner } = this
+    model.history.observe({ kind: "takes over", group: group.name, member, owner, atMs: model.nowMs })
+  }
+
+  protected giveUpAll(): void {
+    this.own(new Map())
+  }
+
+  /** It is no member any more: by its own will, or because it was told so. */
+  protected isOut(wasTold: boolean): void {
+    const { model, group, name: member } = this
+    if (wasTold && this.owned.size > 0 && this.random.chance(0.4))
+      this.#former = {
+        identity: { memberId: this.memberId, generation: this.generation },
+        partitions: [...this.owned.values()],
+      }
+    this.giveUpAll()
+    this.#untilMs = 0
+    model.history.observe({ kind: "out of group", group: group.name, member, atMs: model.nowMs, wasTold })
+    if (wasTold) model.counts.lost += 1
+  }
+
+  protected accepted(what: "heartbeat" | "commit", identity: Identity, partitions: readonly string[], sentMs: number) {
+    const { model, group, name: member, owner, isClassicOnly: isClassic } = this
+    const { generation } = identity
+    const atMs = model.nowMs
+    const facts = { group: group.name, member, owner, isClassic, generation, partitions, sentMs, atMs }
+    model.history.observe({ kind: "accepted", what, ...facts })
+  }
+
+  // Reading.
+
+  /** Which version of OffsetFetch the member may speak, and what it says of itself in it. */
+  protected abstract get fetchIdentity(): { readonly memberId: string; readonly memberEpoch: number } | undefined
+
+  async #consume(): Promise<void> {
+    const unknown = [...this.owned.values()].filter(({ position }) => position === undefined)
+    if (unknown.length > 0 && !(await this.#findPositions(unknown))) return
+    const { model } = this
+    const ready = [...this.owned.values()].filter(({ position, topic }) => position !== undefined && topic.isLive)
+    if (ready.length === 0) return
+    const topics = [...new Set(ready.map(({ topic }) => topic))]
+    const answer = await this.askBroker(fetch, fetch.maxVersion, {
+      maxWaitMs: this.random.int(this.paceMs),
+      minBytes: 1,
+      maxBytes: 1 << 20,
+      topics: topics.map((topic) => ({
+        topic: "",
+        topicId: topic.topicId,
+        partitions: ready
+          .filter((each) => each.topic === topic)
+          .map(({ index, position }) => ({ partition: index, fetchOffset: position!, partitionMaxBytes: 1 << 16 })),
+      })),
+      forgottenTopicsData: [],
+    })
+    if (answer === undefined || answer.errorCode !== Errors.NONE) return
+    for (const { topicId, partitions } of answer.responses)
+      for (const { partitionIndex, errorCode, records } of partitions) {
+        const topic = model.topicById(topicId)
+        // It may have been revoked while the answer was on its way; then nobody processes it here.
+        const partition = topic === undefined ? undefined : this.owned.get(topic.partitionName(partitionIndex))
+        if (errorCode === Errors.OFFSET_OUT_OF_RANGE && partition?.topic.isLive)
+          model.violated(
+            `positions are within the log: ${this.name} is at ${partition.position} of ${topicId}-${partitionIndex}`,
+          )
+        if (partition === undefined || errorCode !== Errors.NONE) continue
+        this.#process(partition, records as unknown as Buffer | null)
+      }
+  }
+
+  #process(partition: OwnedPartition, records: Buffer | null): void {
+    const from = partition.position!
+    let to = from
+    for (const { start } of records === null ? [] : batchesIn(records)) to = batchLastOffset(records!, start) + 1
+    if (to <= from) return
+    partition.position = to
+    const { model, group } = this
+    model.counts.processed += to - from
+    const name = partition.topic.partitionName(partition.index)
+    model.history.observe({ kind: "processed", group: group.name, partition: name, from, to })
+  }
+
+  async #findPositions(partitions: readonly OwnedPartition[]): Promise<boolean> {
+    const client = await this.coordinator()
+    if (client === undefined) return false
+    const found = await fetchOffsets(this.model, client, this.group.name, partitions, this.random, this.fetchIdentity)
+    if (found === undefined) return false
+    if (coordinatorErrors.has(found.errorCode)) await this.seekCoordinator()
+    for (const [partition, offset] of found.offsets) {
+      const owned = this.owned.get(partition.topic.partitionName(partition.index))
+      if (owned === partition) {
+        partition.position = Math.max(0, offset)
+        partition.committed = offset
+      }
+    }
+    return found.errorCode === Errors.NONE
+  }
+
+  // Committing.
+
+  async commit(partitions: Iterable<OwnedPartition> = this.owned.values()): Promise<void> {
+    const changed = [...partitions].filter(
+      ({ position, committed, topic }) => position !== undefined && position !== committed && topic.isLive,
+    )
+    if (changed.length > 0) await this.commitAs({ memberId: this.memberId, generation: this.generation }, changed)
+  }
+
+  async #commitAsZombie(): Promise<void> {
+    const former = this.#former!
+    this.#former = undefined
+    const partitions = former.partitions.filter(({ topic, position }) => topic.isLive && position !== undefined)
+    if (partitions.length > 0) await this.commitAs(former.identity, partitions)
+  }
+
+  /** What follows for a member from a refused commit. */
+  protected abstract commitRefused(errorCode: ErrorCode): Promise<void>
+
+  async commitAs(identity: Identity, partitions: readonly OwnedPartition[]): Promise<void> {
+    const { model, group, random, instanceId } = this
+    const client = await this.coordinator()
+    if (client === undefined) return
+    const least = Math.max(this.commitVersionMin, instanceId === null ? 2 : 7)
+    const version = random.between(least, offsetCommit.maxVersion)
+    const isByName = version < 10
+    const sentMs = model.nowMs
+    const life = model.life
+    const offsets = partitions.map(({ position }) => position!)
+    const writes = new Map<OffsetWrite, OwnedPartition>()
+    const topics = [...new Set(partitions.map(({ topic }) => topic))]
+    const request: RequestInputOf<typeof offsetCommit> = {
+      groupId: group.name,
+      generationIdOrMemberEpoch: identity.generation,
+      memberId: identity.memberId,
+      groupInstanceId: instanceId,
+      topics: topics.map((topic) => ({
+        name: topic.name,
+        topicId: topic.topicId,
+        partitions: partitions
+          .filter((each) => each.topic === topic)
+          .map((each) => {
+            const write = model.offsetSent(group.name, topic, each.index, each.position!, isByName)
+            writes.set(write, each)
+            return { partitionIndex: each.index, committedOffset: each.position!, committedMetadata: write.write }
+          }),
+      })),
+    }
+    const answer = await client.send(offsetCommit, version, request, requestTimeoutMs)
+    if (!answer.ok) {
+      for (const write of writes.keys()) if (life === model.life) model.offsetSettled(write, "open")
+      return
+    }
+    let refused: ErrorCode = Errors.NONE
+    const done: string[] = []
+    for (const [write, partition] of writes) {
+      const result = answer.value.topics
+        .find(({ name, topicId }) => (isByName ? name === partition.topic.name : topicId === partition.topic.topicId))
+        ?.partitions.find(({ partitionIndex }) => partitionIndex === partition.index)
+      const errorCode = (result?.errorCode ?? Errors.UNKNOWN_SERVER_ERROR) as ErrorCode
+      const outcome = commitOutcome(model, `${group.name} ${write.partition}`, errorCode)
+      // What the answer of a broker that died says was true when it died.
+      if (life === model.life || outcome === "done") model.offsetSettled(write, outcome)
+      if (outcome === "done") {
+        model.counts.commits += 1
+        done.push(write.partition)
+        partition.committed = offsets[partitions.indexOf(partition)]!
+      } else {
+        model.counts.refusedCommits += 1
+        if (errorCode !== Errors.UNKNOWN_TOPIC_OR_PARTITION && errorCode !== Errors.UNKNOWN_TOPIC_ID)
+          refused = errorCode
+      }
+    }
+    if (done.length > 0) this.accepted("commit", identity, done, sentMs)
+    if (refused !== Errors.NONE && identity.memberId === this.memberId) await this.commitRefused(refused)
+  }
+}
