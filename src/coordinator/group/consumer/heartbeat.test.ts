@@ -230,6 +230,22 @@ test("who is not heard of for a session is removed", () => {
   assert.equal(group.beat("a"), "UNKNOWN_MEMBER_ID")
 })
 
+test("a commit is no sign of life", () => {
+  const group = new ConsumerTest({ t: 2 }, atOnce)
+  group.join("a")
+  group.beat("a")
+  const commit = {
+    memberId: "a",
+    groupInstanceId: null,
+    generationIdOrMemberEpoch: group.client("a").epoch,
+    version: 9,
+  }
+  group.advance(44_000)
+  assert.equal(group.harness.protocol.consumer.checkCommit(group.group, commit), Errors.NONE)
+  group.advance(1000)
+  assert.equal(group.beat("a"), "UNKNOWN_MEMBER_ID")
+})
+
 test("whoever leaves is gone at once, and the last one leaves an empty group", () => {
   const group = new ConsumerTest({ t: 2 }, atOnce)
   group.join("a")
