@@ -295,15 +295,18 @@ export class Shard<S extends ShardState<R>, R> {
   #append(records: readonly R[]): { baseOffset: Offset; nextOffset: Offset; epoch: number } | undefined {
     const { partition, codec, env } = this.options
     if (!partition.takesAppends || partition.leaderEpoch !== this.leaderEpoch) return undefined
-    const encoded = records.map((record) => codec.encode(record))
-    const bytes = encoded.reduce(
-      (sum, { key, value }) => sum + key.length + (value?.length ?? 0) + recordOverheadBytes,
-      0,
-    )
     const bytesMax = this.options.batchBytesMax() - batchOverheadBytes
-    if (bytes > bytesMax) {
-      this.#tooLarge = true
-      return undefined
+    const encoded: { readonly key: Buffer; readonly value: Buffer | null }[] = []
+    let bytes = 0
+    for (const record of records) {
+      const { key, value } = codec.encode(record)
+      bytes += key.length + (value?.length ?? 0) + recordOverheadBytes
+      // Whoever asks for far too much does not make us encode all of it.
+      if (bytes > bytesMax) {
+        this.#tooLarge = true
+        return undefined
+      }
+      encoded.push({ key, value })
     }
     // A decision is in one batch, whole.
     if (this.#openBytes + bytes > bytesMax) this.#flush()

@@ -41,6 +41,9 @@ function commitError(error: ErrorCode): ErrorCode {
     : error
 }
 
+/** Of one commit. Its records are one batch, which by default holds less than half as many. */
+export const commitPartitionsMax = 30_000
+
 export class OffsetRequests {
   constructor(
     private readonly context: ShardContext,
@@ -52,6 +55,10 @@ export class OffsetRequests {
     const refused = this.#checkCommit(request, version, now)
     if (refused !== Errors.NONE) {
       respond(answerAll(request, refused))
+      return { records: [] }
+    }
+    if (request.topics.reduce((count, { partitions }) => count + partitions.length, 0) > commitPartitionsMax) {
+      respond(answerAll(request, Errors.INVALID_COMMIT_OFFSET_SIZE))
       return { records: [] }
     }
     const { offsetMetadataMaxBytes } = this.context.settings
