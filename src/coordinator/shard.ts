@@ -316,9 +316,9 @@ export class Shard<S extends ShardState<R>, R extends ShardRecord> {
   #append(records: readonly R[]): { baseOffset: Offset; nextOffset: Offset; epoch: number } | undefined {
     const { partition, env } = this.options
     if (!partition.takesAppends || partition.leaderEpoch !== this.leaderEpoch) return undefined
-    const bytes = this.#encode(records)
     const bytesMax = this.options.batchBytesMax()
-    if (bytes === undefined || batchHeaderBytes + bytes > bytesMax) {
+    const bytes = this.#encode(records, bytesMax - batchHeaderBytes)
+    if (bytes === undefined) {
       this.#tooLarge = true
       return undefined
     }
@@ -342,12 +342,12 @@ export class Shard<S extends ShardState<R>, R extends ShardRecord> {
     return { baseOffset, nextOffset: this.#nextOffset, epoch: this.leaderEpoch }
   }
 
-  /** Returns how much room the records take in a batch at most. Undefined: one of them cannot be written at all. */
-  #encode(records: readonly R[]): number | undefined {
+  /** Returns how much room the records take in a batch at most. Undefined: more than there is, or one of them cannot be written at all. */
+  #encode(records: readonly R[], bytesMax: number): number | undefined {
     this.#encoded.clear()
     this.#lengths.length = 0
     try {
-      return this.#encodeAll(records)
+      return this.#encodeAll(records, bytesMax)
     } catch (error) {
       // A client may say more than a record can: an id that is longer than its length has digits for.
       if (error instanceof EncodeError) return undefined
@@ -355,7 +355,7 @@ export class Shard<S extends ShardState<R>, R extends ShardRecord> {
     }
   }
 
-  #encodeAll(records: readonly R[]): number {
+  #encodeAll(records: readonly R[], bytesMax: number): number | undefined {
     let bytes = 0
     for (const record of records) {
       const at = this.#encoded.length
@@ -364,6 +364,8 @@ export class Shard<S extends ShardState<R>, R extends ShardRecord> {
       const valueBytes = record.value === null ? -1 : this.#encoded.length - valueAt
       this.#lengths.push(keyBytes, valueBytes)
       bytes += recordBytesMax(keyBytes, valueBytes)
+      // Whoever asks for far too much does not make us encode all of it.
+      if (bytes > bytesMax) return undefined
     }
     return bytes
   }

@@ -45,6 +45,9 @@ function commitError(error: ErrorCode): ErrorCode {
     : error
 }
 
+/** Of one commit. Its records are one batch, which by default holds less than half as many. */
+export const commitPartitionsMax = 30_000
+
 export class OffsetRequests {
   constructor(
     private readonly context: ShardContext,
@@ -59,6 +62,10 @@ export class OffsetRequests {
       return { records: [] }
     }
     const { groupId, topics } = request
+    if (topics.reduce((count, { partitions }) => count + partitions.length, 0) > commitPartitionsMax) {
+      respond(answerAll(request, Errors.INVALID_COMMIT_OFFSET_SIZE))
+      return { records: [] }
+    }
     const expireTimestamp = request.retentionTimeMs < 0 ? -1 : now.wallMs + request.retentionTimeMs
     const records: GroupRecord[] = []
     let hasTooLarge = false

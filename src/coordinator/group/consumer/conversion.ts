@@ -5,10 +5,11 @@
  * until the new protocol takes it from them.
  */
 import { Errors } from "../../../protocol/errors.js"
-import { ClassicGroup } from "../classic/classic-group.js"
+import { ClassicGroup, noBytes } from "../classic/classic-group.js"
 import type { ClassicMember } from "../classic/classic-member.js"
 import type { ClassicProtocol } from "../classic/classic-protocol.js"
 import { groupTombstone } from "../classic/records.js"
+import { bytesOf, subscriptionBytesMax } from "../classic/subscriptions.js"
 import type { GroupRecord, Now, Outcome } from "../contract.js"
 import type { GroupRecordOf } from "../group-records.js"
 import { ConsumerGroup } from "./consumer-group.js"
@@ -73,6 +74,8 @@ export class Conversions {
 
   #membersOf(group: ClassicGroup): ConvertedMember[] | undefined {
     const members: ConvertedMember[] = []
+    if (bytesOf([...group.members.values()].map((member) => subscriptionOf(group, member))) > subscriptionBytesMax)
+      return undefined
     for (const member of group.members.values()) {
       const converted = this.#memberOf(group, member)
       if (converted === undefined) return undefined
@@ -83,8 +86,7 @@ export class Conversions {
 
   #memberOf(group: ClassicGroup, member: ClassicMember): ConvertedMember | undefined {
     const image = this.changes.context.image()
-    const metadata = member.metadata(group.protocolName) ?? member.protocols[0]?.metadata
-    const subscription = metadata === undefined ? undefined : readSubscription(metadata)
+    const subscription = readSubscription(subscriptionOf(group, member))
     const assigned = readAssignment(group.assignmentOf(member.memberId))
     if (subscription === undefined || assigned === undefined) return undefined
     const { target, owned } = assignmentFromNames(assigned, group.generationId, image)
@@ -183,6 +185,9 @@ export class Conversions {
     }
   }
 }
+
+const subscriptionOf = ({ protocolName }: ClassicGroup, member: ClassicMember): Buffer =>
+  member.metadata(protocolName) ?? member.protocols[0]?.metadata ?? noBytes
 
 interface ConvertedMember {
   readonly member: ConsumerMember

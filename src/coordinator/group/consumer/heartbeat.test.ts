@@ -4,6 +4,7 @@ import { Errors } from "../../../protocol/errors.js"
 import type { RequestInputOf } from "../../../protocol/message.js"
 import type { consumerGroupHeartbeat } from "../../../protocol/messages/consumer-group-heartbeat.js"
 import { ConsumerTest, errorName, groupId, rebalanceTimeoutMs, topicIdOf } from "./testing/consumer-test.js"
+import { subscribedTopicsMax } from "./heartbeat-request.js"
 
 type Input = Partial<RequestInputOf<typeof consumerGroupHeartbeat>>
 const atOnce = { settings: { consumerAssignmentIntervalMs: () => 0 } }
@@ -37,6 +38,15 @@ test("what a heartbeat must say", () => {
     assert.ok(answer.errorMessage, rule)
     assert.equal(group.harness.groups.get(groupId), undefined)
   }
+})
+
+test("a subscription to more topics than could be written is refused before it is looked at", () => {
+  const group = new ConsumerTest()
+  const names = (count: number) => Array.from({ length: count }, (_, index) => `n${index}`)
+  const send = (count: number) =>
+    errorName(group.send("a", { ...joining, subscribedTopicNames: names(count) }, "a asks").answer)
+  assert.equal(send(subscribedTopicsMax + 1), "INVALID_REQUEST")
+  assert.equal(send(subscribedTopicsMax), "NONE")
 })
 
 test("in version 0 the coordinator names a member that does not", () => {
