@@ -80,7 +80,12 @@ export type GroupObservation =
       readonly atMs: number
     }
   /** From now on the group may be removed as soon as it has no members, and begin anew with its generations; or it has offsets that keep it. */
-  | { readonly kind: "group may vanish"; readonly group: string; readonly isPossible: boolean }
+  | {
+      readonly kind: "group may vanish"
+      readonly group: string
+      readonly isPossible: boolean
+      readonly atMs: number
+    }
 
   /** A commit, or (`offset` undefined) a deletion, is sent. `write` names it, and is stored with the offset. */
   | {

@@ -14,7 +14,7 @@ interface Highest {
 export class GenerationsNeverGoBack implements Checker {
   readonly name = "generations never go back"
   readonly #membership = new GroupMembership()
-  readonly #highest = new Map<string, Map<string, Highest>>()
+  readonly #highest = new Map<string, { readonly life: number; readonly of: Map<string, Highest> }>()
 
   constructor(readonly report: (what: string) => void) {}
 
@@ -26,14 +26,14 @@ export class GenerationsNeverGoBack implements Checker {
   }
 
   #told(group: string, of: string, generation: number, sentMs: number, atMs: number): void {
+    const life = this.#membership.lifeOf(group, atMs)
     let highest = this.#highest.get(group)
-    if (highest === undefined || this.#membership.mayHaveVanished(group, atMs))
-      this.#highest.set(group, (highest = new Map()))
-    const before = highest.get(of)
+    if (highest?.life !== life) this.#highest.set(group, (highest = { life, of: new Map() }))
+    const before = highest.of.get(of)
     if (before !== undefined && before.generation > generation && before.atMs < sentMs)
       this.report(
         `${group}${of === "" ? "" : ` (${of})`}: generation ${generation} was told after ${before.generation}`,
       )
-    if (before === undefined || before.generation < generation) highest.set(of, { generation, atMs })
+    if (before === undefined || before.generation < generation) highest.of.set(of, { generation, atMs })
   }
 }

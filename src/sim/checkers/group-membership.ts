@@ -18,6 +18,7 @@ interface GroupLeases {
   /** Processes of an instance that another has asked to take the place of. They may be heard of once more, and are in the group no more. */
   readonly superseded: Set<string>
   mayVanish: boolean
+  lives: number
 }
 
 const everyTopic = ""
@@ -28,7 +29,7 @@ export class GroupMembership {
   #group(group: string): GroupLeases {
     let known = this.#groups.get(group)
     if (known === undefined) {
-      known = { members: new Map(), heldSinceMs: new Map(), superseded: new Set(), mayVanish: true }
+      known = { members: new Map(), heldSinceMs: new Map(), superseded: new Set(), mayVanish: true, lives: 0 }
       this.#groups.set(group, known)
     }
     return known
@@ -58,6 +59,7 @@ export class GroupMembership {
         this.#group(seen.group).members.delete(seen.member)
         return
       case "group may vanish":
+        this.lifeOf(seen.group, seen.atMs)
         this.#group(seen.group).mayVanish = seen.isPossible
         return
     }
@@ -80,10 +82,11 @@ export class GroupMembership {
     return sinceMs !== undefined && sinceMs < fromMs && isHeld(leases, key, atMs)
   }
 
-  /** Whether the group may have been removed, and begun anew, before `atMs` and after the last lease. */
-  mayHaveVanished(group: string, atMs: number): boolean {
+  /** Another number whenever the group may have been removed since, and begun anew with its generations. */
+  lifeOf(group: string, atMs: number): number {
     const leases = this.#group(group)
-    return leases.mayVanish && !isHeld(leases, everyTopic, atMs)
+    if (leases.mayVanish && !isHeld(leases, everyTopic, atMs)) leases.lives += 1
+    return leases.lives
   }
 }
 

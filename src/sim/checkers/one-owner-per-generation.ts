@@ -9,10 +9,17 @@ import { GroupMembership } from "./group-membership.js"
 /** Older ones are forgotten: nobody is told of them any more. */
 const generationsMax = 16
 
+interface Generations {
+  /** Of the group. */
+  readonly life: number
+  /** By generation, then by partition. */
+  readonly owners: Map<number, Map<string, string>>
+}
+
 export class OneOwnerPerGeneration implements Checker {
   readonly name = "a partition has one owner in a generation"
   readonly #membership = new GroupMembership()
-  readonly #groups = new Map<string, Map<number, Map<string, string>>>()
+  readonly #groups = new Map<string, Generations>()
 
   constructor(readonly report: (what: string) => void) {}
 
@@ -24,12 +31,12 @@ export class OneOwnerPerGeneration implements Checker {
 
   #assigned(seen: Extract<Observation, { kind: "assigned" }>): void {
     const { group, generation, owner } = seen
-    let generations = this.#groups.get(group)
-    if (generations === undefined || this.#membership.mayHaveVanished(group, seen.atMs))
-      this.#groups.set(group, (generations = new Map()))
-    let owners = generations.get(generation)
-    if (owners === undefined) generations.set(generation, (owners = new Map()))
-    if (generations.size > generationsMax) generations.delete(Math.min(...generations.keys()))
+    const life = this.#membership.lifeOf(group, seen.atMs)
+    let known = this.#groups.get(group)
+    if (known?.life !== life) this.#groups.set(group, (known = { life, owners: new Map() }))
+    let owners = known.owners.get(generation)
+    if (owners === undefined) known.owners.set(generation, (owners = new Map()))
+    if (known.owners.size > generationsMax) known.owners.delete(Math.min(...known.owners.keys()))
     for (const partition of seen.partitions) {
       const other = owners.get(partition)
       if (other !== undefined && other !== owner)

@@ -14,6 +14,7 @@ interface Assigned {
 }
 
 interface GroupFacts {
+  life: number
   /** The highest generation of a classic group. */
   highest: Assigned | undefined
   readonly byOwner: Map<string, Assigned>
@@ -56,7 +57,7 @@ export class StaleMembersRefused implements Checker {
   #factsOf(group: string): GroupFacts {
     let facts = this.#groups.get(group)
     if (facts === undefined) {
-      facts = { highest: undefined, byOwner: new Map(), byPartition: new Map(), outSinceMs: new Map() }
+      facts = { life: -1, highest: undefined, byOwner: new Map(), byPartition: new Map(), outSinceMs: new Map() }
       this.#groups.set(group, facts)
     }
     return facts
@@ -68,8 +69,10 @@ export class StaleMembersRefused implements Checker {
       this.#assignedLate(seen)
       return
     }
-    if (this.#membership.mayHaveVanished(group, atMs)) this.#groups.delete(group)
+    const life = this.#membership.lifeOf(group, atMs)
+    if (this.#groups.get(group)?.life !== life) this.#groups.delete(group)
     const facts = this.#factsOf(group)
+    facts.life = life
     const assigned = { member, generation, atMs }
     if (seen.isClassic && (facts.highest === undefined || facts.highest.generation < generation))
       facts.highest = assigned

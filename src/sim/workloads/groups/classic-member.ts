@@ -198,6 +198,7 @@ export class ClassicMember extends GroupMember {
 
   async #sync(joined: Joined, joinSentMs: number): Promise<void> {
     const { model, group, random, instanceId, env } = this
+    if (random.chance(0.1)) this.commitLate(this.generation, [...this.owned.values()])
     const isNext = joined.generationId === this.generation + 1
     this.memberId = joined.memberId
     this.generation = joined.generationId
@@ -255,7 +256,8 @@ export class ClassicMember extends GroupMember {
     this.#mustJoin = false
     // In a group of both protocols the time to give something up begins with the join, and not anew.
     const answeredMs = this.isClassicOnly ? sentMs : (this.#firstJoinMs ?? sentMs)
-    const partitions = await this.#resolved(model.options.metadataAgeMs)
+    // As the topics are now: of one that was made again an old name would be taken for the former.
+    const partitions = await this.#resolved(0)
     if (partitions === undefined) {
       // It does not know what it was given: it asks for it again.
       this.#mustJoin = true

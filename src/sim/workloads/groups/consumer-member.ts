@@ -156,6 +156,11 @@ export class ConsumerMember extends GroupMember {
       await model.pause(this.env, random.int(2 * this.group.rebalanceTimeoutMs))
     if (this.isFenced || this.generation !== generation) return
     const assigned = this.#resolved()
+    if (random.chance(0.3))
+      this.commitLate(
+        generation,
+        [...this.owned].flatMap(([key, partition]) => (assigned.has(key) ? [] : [partition])),
+      )
     this.own(new Map([...this.owned].filter(([key]) => assigned.has(key))))
     this.#mustTell = true
   }

@@ -63,7 +63,7 @@ export abstract class GroupMember {
   protected client: SimulatedClient | undefined
   #data: SimulatedClient | undefined
   #untilMs = 0
-  /** What it was before it was put out: for a last commit, which must be refused. */
+  /** What it was, and had, before: for a commit that comes too late, and must be refused if somebody else has it. */
   #former: { identity: Identity; partitions: readonly OwnedPartition[] } | undefined
   /** Names of topics that the metadata had when it was last asked. */
   protected known = new Map<string, { readonly topicId: string; readonly partitions: number }>()
@@ -110,7 +110,7 @@ export abstract class GroupMember {
       await this.#consume()
       if (this.random.chance(this.model.isEnding ? 1 : 0.5)) await this.commit()
     }
-    if (this.#former !== undefined) await this.#commitAsZombie()
+    if (this.#former !== undefined && this.random.chance(0.5)) await this.#commitLate(this.#former)
   }
 
   close(): void {
@@ -251,11 +251,7 @@ export abstract class GroupMember {
   /** It is no member any more: by its own will, or because it was told so. */
   protected isOut(wasTold: boolean): void {
     const { model, group, name: member } = this
-    if (wasTold && this.owned.size > 0 && this.random.chance(0.4))
-      this.#former = {
-        identity: { memberId: this.memberId, generation: this.generation },
-        partitions: [...this.owned.values()],
-      }
+    if (this.random.chance(0.4)) this.commitLate(this.generation, [...this.owned.values()])
     this.giveUpAll()
     this.#untilMs = 0
     model.history.observe({ kind: "out of group", group: group.name, member, atMs: model.nowMs, wasTold })
@@ -347,8 +343,13 @@ export abstract class GroupMember {
     if (changed.length > 0) await this.commitAs({ memberId: this.memberId, generation: this.generation }, changed)
   }
 
-  async #commitAsZombie(): Promise<void> {
-    const former = this.#former!
+  /** As a commit would that was sent in that generation, and was on its way for long. */
+  protected commitLate(generation: number, partitions: readonly OwnedPartition[]): void {
+    if (partitions.length > 0 && generation > 0)
+      this.#former = { identity: { memberId: this.memberId, generation }, partitions }
+  }
+
+  async #commitLate(former: { identity: Identity; partitions: readonly OwnedPartition[] }): Promise<void> {
     this.#former = undefined
     const partitions = former.partitions.filter(({ topic, position }) => topic.isLive && position !== undefined)
     if (partitions.length > 0) await this.commitAs(former.identity, partitions)
@@ -412,6 +413,7 @@ export abstract class GroupMember {
       }
     }
     if (done.length > 0) this.accepted("commit", identity, done, sentMs)
-    if (refused !== Errors.NONE && identity.memberId === this.memberId) await this.commitRefused(refused)
+    const isPresent = identity.memberId === this.memberId && identity.generation === this.generation
+    if (refused !== Errors.NONE && isPresent) await this.commitRefused(refused)
   }
 }

@@ -147,7 +147,7 @@ export class GroupsModel extends LivesModel {
     const { life } = this
     removals.count += 1
     removals.open += 1
-    this.history.observe({ kind: "group may vanish", group, isPossible: true })
+    this.history.observe({ kind: "group may vanish", group, isPossible: true, atMs: this.nowMs })
     return () => {
       if (life === this.life) removals.open -= 1
       removals.count += 1
@@ -177,9 +177,11 @@ export class GroupsModel extends LivesModel {
     const wallMs = this.broker.clock.wallMs()
     this.history.observe({ kind: "offset settled", write, group, partition, outcome, atMs: this.nowMs, wallMs })
     const { count, open } = this.#removalsOf(group)
-    const stays = outcome === "done" && offset !== undefined && count === removals && open === 0
+    // An empty group of one protocol gives way to one of the other, with numbers of its own.
+    const isMixed = this.options.groups.some(({ name, flavour }) => name === group && flavour === "mixed")
+    const stays = !isMixed && outcome === "done" && offset !== undefined && count === removals && open === 0
     if (stays && this.options.retentionMinutes > 1)
-      this.history.observe({ kind: "group may vanish", group, isPossible: false })
+      this.history.observe({ kind: "group may vanish", group, isPossible: false, atMs: this.nowMs })
   }
 
   brokerDied(): void {

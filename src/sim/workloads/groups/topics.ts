@@ -17,6 +17,8 @@ import { type GroupsModel, GroupTopic } from "./model.js"
 const zeroId = "AAAAAAAAAAAAAAAAAAAAAA"
 const partitionsMax = 10
 const recordsPerBatchMax = 8
+/** Of the producer: well below the time in which it must have ended. */
+const pauseMsMax = 30_000
 
 export class TopicAdministrator {
   readonly #asking: Asking
@@ -153,7 +155,8 @@ export class TrickleProducer {
     const { env, random } = this.#asking
     const { options } = model
     for (let left = options.records; left > 0 && !model.isEnding; ) {
-      await model.pause(env, random.int((2 * options.lives * options.lifeMs * recordsPerBatchMax) / options.records))
+      const meanMs = (options.lives * options.lifeMs * recordsPerBatchMax) / options.records
+      await model.pause(env, random.int(Math.min(2 * meanMs, pauseMsMax)))
       const topics = model.liveTopics
       if (topics.length === 0 || model.isEnding) continue
       const topic = random.pick(topics)
