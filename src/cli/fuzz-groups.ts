@@ -29,6 +29,8 @@ const stepsMax = 20
 /** Joins and syncs may wait for others by right. */
 const parkedMs = 100
 const groupsUnderFuzz = 5
+/** A request may name one group many times, and is told of it as often, as by Kafka: more of them measure copying and nothing else. */
+const repetitionsMax = 50
 
 interface Known {
   groupId: string
@@ -139,7 +141,7 @@ function twisted(value: unknown, nextInt: NextInt): unknown {
   if (Array.isArray(value)) {
     const kind = nextInt(4)
     if (kind === 0 || value.length === 0) return []
-    if (kind === 1) return Array.from({ length: 1 + nextInt(2000) }, () => oneOf(value, nextInt))
+    if (kind === 1) return Array.from({ length: 1 + nextInt(repetitionsMax) }, () => oneOf(value, nextInt))
     const at = nextInt(value.length)
     return value.map((each, index) => (index === at ? twisted(each, nextInt) : each))
   }
