@@ -1,7 +1,7 @@
 /**
  * DescribeGroups: classic groups.
  *
- * Behaviour: a group that is not there, or not a classic one, is described as Dead. Versions: v3+ authorized operations (KIP-430), v6+ such a group is an error as well (KIP-1043).
+ * Behaviour: a group that is not there, or not a classic one, is described as Dead. One named many times is answered once. Versions: v3+ authorized operations (KIP-430), v6+ such a group is an error as well (KIP-1043).
  */
 import { Errors, type ErrorCode } from "../../protocol/errors.js"
 import type { ResponseInputOf } from "../../protocol/message.js"
@@ -12,7 +12,7 @@ import { handler, type Services } from "../services.js"
 type Answer = ResponseInputOf<typeof describeGroups>["groups"][number]
 
 export const describeGroupsHandler = handler(describeGroups, async (services, request, { version }) => {
-  const groups = await Promise.all(request.groups.map((groupId) => describe(services, groupId, version)))
+  const groups = await Promise.all([...new Set(request.groups)].map((groupId) => describe(services, groupId, version)))
   return {
     groups: request.includeAuthorizedOperations
       ? groups.map((group) =>
