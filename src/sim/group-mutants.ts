@@ -202,11 +202,21 @@ export const groupMutants: readonly Mutant[] = [
     "if (group.haveAllJoined) return this.#completeJoin(group, now);",
     "if (group.parkedJoins > 0) return this.#completeJoin(group, now);",
   ),
-  one(
-    "waits for members without end",
-    "group/classic/rebalance.js",
-    "this.context.timers.schedule(joinKey(group), timeoutMs, (later) => this.#joinTimeIsOver(group, later));",
-    "",
+  several(
+    "waits for a member that is gone",
+    {
+      file: "coordinator/group/classic/rebalance.js",
+      find: "this.context.timers.schedule(joinKey(group), timeoutMs, (later) => this.#joinTimeIsOver(group, later));",
+      replace: "",
+    },
+    {
+      file: "coordinator/group/classic/classic-protocol.js",
+      find: `this.#membership.drop(group, member);
+    this.#rebalance.note(`,
+      replace: `this.#membership.drop(group, member);
+    if (group.state === "PreparingRebalance") return nothingToWrite;
+    this.#rebalance.note(`,
+    },
   ),
   one(
     "answers the heartbeat of a stranger",

@@ -4,37 +4,23 @@
  * Owns the client's part of a rebalance, eager (all is given up before joining) or cooperative (what the next assignment lacks is given up after it, and joined again). Invariant: the
  * leader assigns what the subscriptions say, and nothing that somebody still claims.
  */
-import { Reader } from "../../../base/reader.js"
-import { Writer } from "../../../base/writer.js"
 import { type ErrorCode, Errors } from "../../../protocol/errors.js"
 import type { ResponseOf } from "../../../protocol/message.js"
-import {
-  consumerProtocolAssignment,
-  consumerProtocolSubscription,
-} from "../../../protocol/messages/consumer-protocol.js"
 import { heartbeat } from "../../../protocol/messages/heartbeat.js"
 import { joinGroup } from "../../../protocol/messages/join-group.js"
 import { leaveGroup } from "../../../protocol/messages/leave-group.js"
 import { syncGroup } from "../../../protocol/messages/sync-group.js"
 import { type Assignment, assignByRange, assignCooperatively, type TopicPartition } from "./assignors.js"
-import { coordinatorErrors, GroupMember, type OwnedPartition } from "./member.js"
+import { coordinatorErrors } from "./connections.js"
+import { GroupMember, type OwnedPartition } from "./member.js"
+import { decodedAssignment, decodedSubscription, encodedAssignment, encodedSubscription } from "./payloads.js"
 
 type Joined = ResponseOf<typeof joinGroup>
 
 /** Beyond what a phase of a rebalance may take. */
 const patienceMs = 15_000
-const subscriptionVersion = 2
-const assignmentVersion = 0
 
 const protocolType = "consumer"
-
-/** A version, and what follows it. */
-function encoded(version: number, write: (writer: Writer) => void): Buffer {
-  const writer = new Writer()
-  writer.int16(version)
-  write(writer)
-  return writer.finishBuffer()
-}
 
 export class ClassicMember extends GroupMember {
   #mustJoin = true
@@ -148,18 +134,8 @@ export class ClassicMember extends GroupMember {
       if (this.isFenced) return
       this.giveUpAll()
     }
-    const subscription = encoded(subscriptionVersion, (writer) =>
-      consumerProtocolSubscription.encode(
-        writer,
-        {
-          topics: [...this.topics],
-          userData: null,
-          ownedPartitions: group.isCooperative ? byTopic(this.owned.values()) : [],
-          generationId: this.generation,
-        },
-        subscriptionVersion,
-      ),
-    )
+    const claimed = group.isCooperative ? [...this.owned.values()] : []
+    const subscription = encodedSubscription(this.topics, claimed.map(nameOf), this.generation)
     if (instanceId !== null && this.memberId === "") this.takesOver()
     model.counts.joins += 1
     this.#firstJoinMs ??= model.nowMs
@@ -305,15 +281,11 @@ export class ClassicMember extends GroupMember {
 
   /** The leader's part. Undefined: topics could not be learned. */
   async #assign(joined: Joined): Promise<Assignment | undefined> {
-    const subscribers = joined.members.map(({ memberId, groupInstanceId, metadata }) => {
-      const reader = new Reader(Buffer.from(metadata))
-      const version = Math.min(reader.int16(), consumerProtocolSubscription.versions.max)
-      const { topics, ownedPartitions } = consumerProtocolSubscription.read(reader, version)
-      const owned = ownedPartitions.flatMap(({ topic, partitions }) =>
-        partitions.map((partition) => ({ topic, partition })),
-      )
-      return { memberId, instanceId: groupInstanceId, topics, owned }
-    })
+    const subscribers = joined.members.map(({ memberId, groupInstanceId, metadata }) => ({
+      memberId,
+      instanceId: groupInstanceId,
+      ...decodedSubscription(Buffer.from(metadata)),
+    }))
     const names = [...new Set(subscribers.flatMap(({ topics }) => topics))].sort()
     if (!(await this.refreshMetadata(names, 0))) return undefined
     const topics = this.#present(names)
@@ -367,28 +339,7 @@ export class ClassicMember extends GroupMember {
   }
 }
 
+const nameOf = ({ topic, index }: OwnedPartition): TopicPartition => ({ topic: topic.name, partition: index })
+
 const namesOf = (partitions: readonly TopicPartition[]): string[] =>
   partitions.map(({ topic, partition }) => `${topic}-${partition}`).sort()
-
-function byTopic(partitions: Iterable<OwnedPartition>): { topic: string; partitions: number[] }[] {
-  const topics = new Map<string, number[]>()
-  for (const { topic, index } of partitions) topics.set(topic.name, [...(topics.get(topic.name) ?? []), index])
-  return [...topics].map(([topic, indexes]) => ({ topic, partitions: indexes }))
-}
-
-function encodedAssignment(partitions: readonly TopicPartition[]): Buffer {
-  const topics = new Map<string, number[]>()
-  for (const { topic, partition } of partitions) topics.set(topic, [...(topics.get(topic) ?? []), partition])
-  const assignedPartitions = [...topics].map(([topic, indexes]) => ({ topic, partitions: indexes }))
-  return encoded(assignmentVersion, (writer) =>
-    consumerProtocolAssignment.encode(writer, { assignedPartitions, userData: null }, assignmentVersion),
-  )
-}
-
-function decodedAssignment(bytes: Buffer): TopicPartition[] {
-  const reader = new Reader(bytes)
-  reader.int16()
-  return consumerProtocolAssignment
-    .read(reader, assignmentVersion)
-    .assignedPartitions.flatMap(({ topic, partitions }) => partitions.map((partition) => ({ topic, partition })))
-}

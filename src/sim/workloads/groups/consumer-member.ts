@@ -7,7 +7,8 @@
 import { type ErrorCode, Errors } from "../../../protocol/errors.js"
 import type { ResponseOf } from "../../../protocol/message.js"
 import { consumerGroupHeartbeat } from "../../../protocol/messages/consumer-group-heartbeat.js"
-import { coordinatorErrors, GroupMember, type OwnedPartition } from "./member.js"
+import { coordinatorErrors } from "./connections.js"
+import { GroupMember, type OwnedPartition } from "./member.js"
 
 type Answer = ResponseOf<typeof consumerGroupHeartbeat>
 type Assigned = NonNullable<Answer["assignment"]>["topicPartitions"]

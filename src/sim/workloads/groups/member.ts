@@ -1,5 +1,5 @@
 /**
- * One process of a member of a group, whatever protocol it speaks: connections, what it owns, reading and committing.
+ * One process of a member of a group, whatever protocol it speaks: what it owns, reading and committing.
  *
  * Owns positions, and what the history is told of membership. How it comes into the group and stays there is the protocol's (`classic-member.ts`, `consumer-member.ts`). Invariant: it tells
  * that it gives up a partition before it tells the broker, and that it owns one when the broker has told it.
@@ -7,15 +7,12 @@
 import type { Env } from "../../../env/env.js"
 import { batchLastOffset } from "../../../protocol/batch-header.js"
 import { type ErrorCode, Errors } from "../../../protocol/errors.js"
-import type { Api, RequestInputOf, ResponseOf } from "../../../protocol/message.js"
+import type { RequestInputOf } from "../../../protocol/message.js"
 import { fetch } from "../../../protocol/messages/fetch.js"
-import { findCoordinator } from "../../../protocol/messages/find-coordinator.js"
-import { metadata } from "../../../protocol/messages/metadata.js"
 import { offsetCommit } from "../../../protocol/messages/offset-commit.js"
 import { batchesIn } from "../../../protocol/record-batch.js"
-import type { SimulatedClient } from "../../client.js"
-import type { SeededRandom } from "../../random.js"
 import { requestTimeoutMs } from "../lives/lives-model.js"
+import { coordinatorErrors, MemberConnections } from "./connections.js"
 import type { GroupsModel, GroupTopic, OffsetWrite } from "./model.js"
 import { commitOutcome, fetchOffsets } from "./offsets.js"
 import type { GroupOptions } from "./options.js"
@@ -41,18 +38,7 @@ export interface MemberOptions {
   readonly topics: readonly string[]
 }
 
-const zeroId = "AAAAAAAAAAAAAAAAAAAAAA"
-
-/** Answers after which the same is asked again, after finding the coordinator anew. */
-export const coordinatorErrors = new Set<number>([
-  Errors.COORDINATOR_LOAD_IN_PROGRESS,
-  Errors.COORDINATOR_NOT_AVAILABLE,
-  Errors.NOT_COORDINATOR,
-])
-
-export abstract class GroupMember {
-  readonly name: string
-  readonly random: SeededRandom
+export abstract class GroupMember extends MemberConnections {
   readonly instanceId: string | null
   topics: readonly string[]
   readonly owned = new Map<string, OwnedPartition>()
@@ -60,23 +46,11 @@ export abstract class GroupMember {
   generation = -1
   /** Another process has its instance id: it is over. */
   isFenced = false
-  protected client: SimulatedClient | undefined
-  #data: SimulatedClient | undefined
   #untilMs = 0
   /** What it was, and had, before: for a commit that comes too late, and must be refused if somebody else has it. */
   #former: { identity: Identity; partitions: readonly OwnedPartition[] } | undefined
-  /** Names of topics that the metadata had when it was last asked. */
-  protected known = new Map<string, { readonly topicId: string; readonly partitions: number }>()
-  #knownMs = Number.NEGATIVE_INFINITY
-
-  constructor(
-    readonly model: GroupsModel,
-    readonly group: GroupOptions,
-    readonly env: Env,
-    { instanceId, topics }: MemberOptions,
-  ) {
-    this.name = model.nextName(`member of ${group.name}`)
-    this.random = model.random.fork(this.name)
+  constructor(model: GroupsModel, group: GroupOptions, env: Env, { instanceId, topics }: MemberOptions) {
+    super(model, group, env)
     this.instanceId = instanceId
     this.topics = topics
     model.counts.members += 1
@@ -111,89 +85,6 @@ export abstract class GroupMember {
       if (this.random.chance(this.model.isEnding ? 1 : 0.5)) await this.commit()
     }
     if (this.#former !== undefined && this.random.chance(0.5)) await this.#commitLate(this.#former)
-  }
-
-  close(): void {
-    this.client?.close()
-    this.#data?.close()
-    this.client = undefined
-    this.#data = undefined
-  }
-
-  // Connections.
-
-  /** The coordinator, found and connected; undefined if it is not to be had now. */
-  protected async coordinator(): Promise<SimulatedClient | undefined> {
-    if (this.client?.isOpen) return this.client
-    const { model, env, random } = this
-    const client = await model.connect(env, this.name)
-    if (client === undefined) {
-      await model.pause(env, random.between(10, 500))
-      return undefined
-    }
-    const version = random.between(0, 5)
-    const answer = await client.send(
-      findCoordinator,
-      version,
-      version < 4 ? { key: this.group.name, coordinatorKeys: [] } : { key: "", coordinatorKeys: [this.group.name] },
-      requestTimeoutMs,
-    )
-    const found = !answer.ok ? undefined : version < 4 ? answer.value : answer.value.coordinators[0]
-    if (found?.errorCode !== Errors.NONE) {
-      client.close()
-      await model.pause(env, random.between(50, 500))
-      return undefined
-    }
-    this.client = client
-    return client
-  }
-
-  /** Asks the coordinator. Undefined: no answer, and the connection is gone. */
-  protected async ask<A extends Api>(
-    api: A,
-    version: number,
-    request: RequestInputOf<A>,
-    timeoutMs = requestTimeoutMs,
-  ): Promise<ResponseOf<A> | undefined> {
-    const client = await this.coordinator()
-    if (client === undefined) return undefined
-    const answer = await client.send(api, version, request, timeoutMs)
-    return answer.ok ? answer.value : undefined
-  }
-
-  protected async askBroker<A extends Api>(
-    api: A,
-    version: number,
-    request: RequestInputOf<A>,
-  ): Promise<ResponseOf<A> | undefined> {
-    if (!this.#data?.isOpen) this.#data = await this.model.connect(this.env, `${this.name}, data`)
-    const answer = await this.#data?.send(api, version, request, requestTimeoutMs)
-    return answer?.ok ? answer.value : undefined
-  }
-
-  /** The coordinator said it is none: it is looked for anew, in a moment. */
-  protected async seekCoordinator(): Promise<void> {
-    this.client?.close()
-    this.client = undefined
-    await this.model.pause(this.env, this.random.between(50, 500))
-  }
-
-  /** Asks for these topics where what is known is too old. False: no answer. */
-  protected async refreshMetadata(names: readonly string[], ageMsMax: number): Promise<boolean> {
-    const nowMs = this.env.clock.monotonicMs()
-    if (nowMs - this.#knownMs < ageMsMax && names.every((name) => this.known.has(name))) return true
-    const answer = await this.askBroker(metadata, metadata.maxVersion, {
-      topics: names.map((name) => ({ name, topicId: zeroId })),
-      allowAutoTopicCreation: false,
-      includeTopicAuthorizedOperations: false,
-      includeClusterAuthorizedOperations: false,
-    })
-    if (answer === undefined) return false
-    this.known = new Map()
-    this.#knownMs = nowMs
-    for (const { name, topicId, errorCode, partitions } of answer.topics)
-      if (errorCode === Errors.NONE && name !== null) this.known.set(name, { topicId, partitions: partitions.length })
-    return true
   }
 
   // Membership, as the history is told.
@@ -358,6 +249,14 @@ export abstract class GroupMember {
   /** What follows for a member from a refused commit. */
   protected abstract commitRefused(errorCode: ErrorCode): Promise<void>
 
+  /** Somebody looks while the commit is on its way: what is told must be there after a crash too. */
+  #peek(partitions: readonly OwnedPartition[]): void {
+    const { model, random } = this
+    if (!this.data?.isOpen) return
+    void fetchOffsets(model, this.data, this.group.name, partitions, random)
+    if (model.options.crashAtOperation && random.chance(0.05)) model.endLifeIn(random.int(20))
+  }
+
   async commitAs(identity: Identity, partitions: readonly OwnedPartition[]): Promise<void> {
     const { model, group, random, instanceId } = this
     const client = await this.coordinator()
@@ -387,9 +286,13 @@ export abstract class GroupMember {
           }),
       })),
     }
-    const answer = await client.send(offsetCommit, version, request, requestTimeoutMs)
+    const sent = client.send(offsetCommit, version, request, requestTimeoutMs)
+    if (random.chance(0.2)) this.#peek(partitions)
+    const answer = await sent
     if (!answer.ok) {
       for (const write of writes.keys()) if (life === model.life) model.offsetSettled(write, "open")
+      // Some go on from where they are, others ask how far they came.
+      if (random.chance(0.5)) for (const partition of partitions) partition.position = undefined
       return
     }
     let refused: ErrorCode = Errors.NONE

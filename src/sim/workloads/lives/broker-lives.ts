@@ -115,8 +115,10 @@ export class BrokerLives {
     }
     const timer = this.#over
     world.at(lifeMs, "end of life", () => timer("its time has come"))
+    model.endLifeIn = (ms) => world.at(ms, "end of life", () => timer("its time has come"))
     this.#boot()
     const how = await over
+    model.endLifeIn = () => {}
     model.healthySinceMs = undefined
     if (how === "not started") this.#judgeStart()
     disk.intercept = undefined

@@ -37,6 +37,8 @@ export abstract class LivesModel {
   /** In this life nothing of the broker's machine is broken or slow: what takes long now is the broker's own doing. */
   isQuiet = false
   wallMsMax = 0
+  /** Ends the present life of the broker in a moment: a client that knows when it hurts asks for it. */
+  endLifeIn: (ms: number) => void = () => {}
   #nextName = 0
 
   constructor(
