@@ -121,15 +121,6 @@ export const groupMutants: readonly Mutant[] = [
     this.#machine.perform(`,
   ),
   one(
-    "tells offsets that are not committed yet",
-    "group/offset-requests.js",
-    `return {
-      records: [],
-      onWritten: (error) => respond(error === Errors.NONE ? response : { groupId, topics: [], errorCode: error })
-    };`,
-    "respond(response); return { records: [] };",
-  ),
-  one(
     "forgets deletions of offsets when it loads",
     "shard.js",
     "else this.state.replay(record);",

@@ -66,6 +66,8 @@ export class ConsumerMember extends GroupMember {
     const version = random.between(0, consumerGroupHeartbeat.maxVersion)
     if (isJoining && this.memberId === "" && version >= 1) this.memberId = random.uuid()
     if (isJoining) model.counts.joins += 1
+    // A former process of the classic protocol gives way at once, one of this protocol must have left.
+    if (isJoining && instanceId !== null && group.flavour === "mixed") this.takesOver()
     const isFull = isJoining || this.#mustTell || random.chance(0.1)
     const sentMs = model.nowMs
     this.#firstUnansweredMs ??= sentMs
