@@ -92,6 +92,16 @@ test("a committed offset survives a power cut, and comes back with its metadata"
     assert.equal((await committedOffset(t.client, "other")).offset, -1)
   }))
 
+test("a start reads each partition of offsets once", () =>
+  inGroupWorld(async (t) => {
+    assert.equal(await commitOffset(t.client, "g", 41), Errors.NONE)
+    const before = t.world.logLines.length
+    await t.restart()
+    assert.equal((await committedOffset(t.client, "g")).offset, 41)
+    const loads = t.world.logLines.slice(before).filter(({ message }) => message.includes("has loaded its state"))
+    assert.equal(loads.length, 1)
+  }))
+
 test("a commit of an earlier generation is refused, one from outside an active group too", () =>
   inGroupWorld(async (t) => {
     const [a] = await sharedGroup(t)
