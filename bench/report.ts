@@ -67,7 +67,7 @@ const defined = (name: string, value: number | undefined) => (value === undefine
 
 export function formatValue(value: number | undefined, unit: Figure["unit"]): string {
   if (value === undefined) return "-"
-  if (unit === "ratio" || unit === "CPU-s/GB") return value.toFixed(2)
+  if (unit === "ratio" || unit === "CPU-s/GB" || unit === "CPU-s") return value.toFixed(2)
   if (unit === "cores") return value.toFixed(3)
   if (unit === "CPU-us") return value.toFixed(1)
   if (unit === "ms") return value < 10 ? value.toFixed(2) : Math.round(value).toLocaleString("en-US")
@@ -174,7 +174,7 @@ export function resultsText(results: Results, run: RunDescription): string {
     "# Benchmark results",
     "",
     "Written by `npm run bench`; do not edit. Medians; the systems ran by turns in the same run, on one machine shared with the load generator,",
-    "memory warmed before every load. CPU is the broker's own, user and system of all its threads, per 10^9 bytes of records. `before` is Ottla's",
+    "memory warmed before every load. CPU and cores are the broker's own, user and system of all its threads; CPU-s/GB per 10^9 bytes of records. `before` is Ottla's",
     "figure of the run before. Ottla runs with its defaults: what it acknowledges is synced. Kafka runs with its defaults: nothing is.",
     "",
     `- Machine: ${run.machine}`,

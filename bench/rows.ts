@@ -7,7 +7,7 @@
 export interface Figure {
   readonly id: string
   readonly work: string
-  readonly unit: "records/s" | "commits/s" | "CPU-s/GB" | "CPU-us" | "cores" | "ms" | "MB" | "MB/s" | "ratio"
+  readonly unit: "records/s" | "commits/s" | "CPU-s/GB" | "CPU-s" | "CPU-us" | "cores" | "ms" | "MB" | "MB/s" | "ratio"
   readonly better: "more" | "less"
   /** Ottla divided by Apache Kafka: at least (more is better) or at most (less is better). */
   readonly ratio?: number
@@ -231,6 +231,7 @@ export const rows: readonly { readonly row: string; readonly group: GroupName; r
           better: "less",
           absolute: 3000,
         },
+        { id: "load-offsets/cpu", work: "the broker's CPU until then", unit: "CPU-s", better: "less" },
         { id: "load-offsets/resident", work: "resident memory then", unit: "MB", better: "less" },
       ],
     },

@@ -8,6 +8,7 @@ import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { inspect } from "node:util"
 import type { Check, CheckContext } from "./check.js"
+import { groupAnswers } from "./answers/check.js"
 import { BrokerProcess } from "./broker-process.js"
 import { parseAddress } from "./client.js"
 import { connectStandalone } from "./clients/connect.js"
@@ -18,6 +19,7 @@ import { kafkaPython } from "./clients/kafka-python.js"
 import { kafkaToolChecks } from "./clients/kafka-tools.js"
 import { kafkajs } from "./clients/kafkajs.js"
 import { kcat } from "./clients/kcat.js"
+import { kafkajsGroups } from "./clients/kafkajs-groups.js"
 import { nodeRdkafka } from "./clients/node-rdkafka.js"
 import { platformaticKafka } from "./clients/platformatic-kafka.js"
 import { readmeChecks } from "./clients/readme.js"
@@ -43,7 +45,9 @@ const checks: readonly Check[] = [
   ...kafkaToolChecks,
   ...dataDirectoryChecks,
   ...groupChecks,
+  kafkajsGroups,
   ...groupToolChecks,
+  groupAnswers,
   connectStandalone,
   streamsWordCount,
 ]

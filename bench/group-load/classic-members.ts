@@ -16,7 +16,7 @@ import { joinGroup } from "../../src/protocol/messages/join-group.js"
 import { syncGroup } from "../../src/protocol/messages/sync-group.js"
 import { BrokerError, type Client } from "../client.js"
 import { errorName } from "../error-name.js"
-import { connectMany, whenReady } from "./coordinator.js"
+import { connectMany, spread, whenReady } from "./coordinator.js"
 import type { HeartbeatTask } from "./tasks.js"
 
 const versions = { joinGroup: 9, syncGroup: 5, heartbeat: 4 } as const
@@ -53,6 +53,8 @@ export async function joinClassicGroups(task: HeartbeatTask): Promise<ClassicMem
       join(client, `group-${first + Math.floor(index / membersPerGroup)}`, task),
     )
     members.push(...(await Promise.all(joined)))
+    // Waves may take longer together than a session lasts.
+    await spread(clients, members, (client, member) => member.beat(client))
     for (const client of clients) client.close()
   }
   return members

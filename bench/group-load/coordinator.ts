@@ -54,8 +54,19 @@ export async function whenReady<T extends { readonly errorCode: number }>(
 /** Small answers, many connections: each gets a small buffer. */
 const receiveBytes = 16 << 10
 
-export const connectMany = (port: number, count: number): Promise<Client[]> =>
-  Promise.all(Array.from({ length: count }, () => Client.connect(host, port, { receiveBytes })))
+/** Kafka's queue of connections that were not accepted yet has 50 places. */
+const connectsAtOnce = 32
+
+export async function connectMany(port: number, count: number): Promise<Client[]> {
+  const clients: Client[] = []
+  while (clients.length < count) {
+    const some = Math.min(connectsAtOnce, count - clients.length)
+    clients.push(
+      ...(await Promise.all(Array.from({ length: some }, () => Client.connect(host, port, { receiveBytes })))),
+    )
+  }
+  return clients
+}
 
 /** Does `work` for all items, as many at once as there are clients, each with a client of its own. */
 export async function spread<T>(

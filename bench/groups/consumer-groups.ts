@@ -21,7 +21,7 @@ const topic = "work"
 const membersPerGroup = 10
 const heartbeatIntervalMs = 5000
 const largeGroup = 1000
-const commitConnections = 256
+const commitConnections = 128
 const commitsInFlight = 16
 const storedPartitions = 100
 const partitionsPerStoredCommit = 10
@@ -143,6 +143,7 @@ async function loadOffsets(context: Context): Promise<void> {
         const client = await Client.connect(host, server.port)
         await fetchOneOfEach(client, groups)
         context.samples.add("load-offsets/time", system.name, performance.now() - started)
+        context.samples.add("load-offsets/cpu", system.name, cpuSeconds(server.pid))
         const resident = residentBytes(server.pid)
         context.samples.add("load-offsets/resident", system.name, resident === undefined ? undefined : resident / 1e6)
         client.close()

@@ -20,12 +20,25 @@ function sextet(text: string, index: number): number {
 
 /** Up to here a loop over ASCII letters beats the call into the runtime. */
 const shortTextLength = 64
+/** The same for a copy of bytes. */
+const shortCopyBytes = 64
 
 /** Bytes of a text in UTF-8; as many as it has UTF-16 units exactly if all of it is ASCII. */
 export function utf8Bytes(value: string): number {
   if (value.length > shortTextLength) return Buffer.byteLength(value)
   for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) > 0x7f) return Buffer.byteLength(value)
   return value.length
+}
+
+/** Bytes that `varint` takes for the value. */
+export function varintBytes(value: number): number {
+  let rest = ((value << 1) ^ (value >> 31)) >>> 0
+  let count = 1
+  while (rest > 0x7f) {
+    rest >>>= 7
+    count++
+  }
+  return count
 }
 
 /** What `attach` takes: bytes, or anything else with a length that the receiver of `finish` knows how to send. */
@@ -160,6 +173,25 @@ export class Writer<A extends Attachment = never> {
     this.#bytes.set(value, at)
   }
 
+  /** Leaves room for what is written over later. */
+  skip(count: number): void {
+    const at = this.#room(count)
+    this.#bytes.fill(0, at, at + count)
+  }
+
+  /** Copies what another writer, or this one, holds at `at`. Nothing may have been attached there. */
+  copy(source: Writer<A>, at: number, count: number): void {
+    const to = this.#room(count)
+    const from = source.#start + at
+    if (count > shortCopyBytes) source.#bytes.copy(this.#bytes, to, from, from + count)
+    else for (let i = 0; i < count; i++) this.#bytes[to + i] = source.#bytes[from + i]!
+  }
+
+  /** Forgets what was written and keeps the memory. Nothing may have been attached, nor handed out. */
+  clear(): void {
+    this.#position = this.#start
+  }
+
   /** Writes text without a length; returns its bytes. `count` is `utf8Bytes(value)` where the caller has it already. */
   utf8(value: string, count: number = utf8Bytes(value)): number {
     const at = this.#room(count)
@@ -198,6 +230,7 @@ export class Writer<A extends Attachment = never> {
 
   /** The message as one buffer, which copies if something was attached. */
   finishBuffer(): Buffer {
+    if (this.#done.length === 0) return this.#bytes.subarray(this.#start, this.#position)
     const parts = this.finish() as Buffer[]
     return parts.length === 1 ? parts[0]! : Buffer.concat(parts)
   }

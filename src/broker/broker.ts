@@ -193,6 +193,7 @@ export class Broker {
   /** Topics that the log on the medium says are gone; a crash may have come before their files went. */
   readonly #removedTopicIds = new Set<Uuid>()
   #snapshotting: Promise<void> = Promise.resolve()
+  #isUnfenced = false
   #isReady = false
   #becomeReady: () => void = () => {}
   readonly #ready = new Promise<void>((resolve) => {
@@ -288,6 +289,8 @@ export class Broker {
       logDirs: this.logs.directories.map(({ directoryId }) => directoryId),
     })
     await this.#controller.unfence()
+    this.#isUnfenced = true
+    this.#groups.onMetadata(this.#image)
     this.#isReady = true
     this.#becomeReady()
     this.#replicas.resumeMoves()
@@ -368,8 +371,10 @@ export class Broker {
   #onCommitted(image: MetadataImage): void {
     this.#image = image
     this.#replicas.apply(image)
-    // Groups of a partition are coordinated where its log is.
-    void this.#replicas.applied().then(() => this.#groups.onMetadata(image))
+    // Groups of a partition are coordinated where its log is; and not before this start has given it its leader epoch, for they would be loaded twice.
+    void this.#replicas.applied().then(() => {
+      if (this.#isUnfenced) this.#groups.onMetadata(image)
+    })
     if (this.metadataLog.bytesSinceSnapshot > this.config.long("metadata.log.max.record.bytes.between.snapshots"))
       this.#snapshot(image)
   }

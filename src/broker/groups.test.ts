@@ -4,9 +4,10 @@ import { Errors } from "../protocol/errors.js"
 import { deleteGroups } from "../protocol/messages/delete-groups.js"
 import { explainGroup } from "../protocol/messages/explain-group.js"
 import { findCoordinator } from "../protocol/messages/find-coordinator.js"
+import { joinGroup } from "../protocol/messages/join-group.js"
 import { listGroups } from "../protocol/messages/list-groups.js"
 import { type BrokerWorld, inBrokerWorld } from "./testing/broker-world.js"
-import { commitOffset, committedOffset, GroupMember } from "./testing/group-member.js"
+import { commitOffset, committedOffset, GroupMember, subscription } from "./testing/group-member.js"
 
 const settings = { "offsets.topic.num.partitions": "3", "group.initial.rebalance.delay.ms": "0" }
 
@@ -91,6 +92,16 @@ test("a committed offset survives a power cut, and comes back with its metadata"
     assert.equal((await committedOffset(t.client, "other")).offset, -1)
   }))
 
+test("a start reads each partition of offsets once", () =>
+  inGroupWorld(async (t) => {
+    assert.equal(await commitOffset(t.client, "g", 41), Errors.NONE)
+    const before = t.world.logLines.length
+    await t.restart()
+    assert.equal((await committedOffset(t.client, "g")).offset, 41)
+    const loads = t.world.logLines.slice(before).filter(({ message }) => message.includes("has loaded its state"))
+    assert.equal(loads.length, 1)
+  }))
+
 test("a commit of an earlier generation is refused, one from outside an active group too", () =>
   inGroupWorld(async (t) => {
     const [a] = await sharedGroup(t)
@@ -122,6 +133,27 @@ test("with a full disk commits fail and members live on; with room again commits
     }
     assert.equal(await a.commit(6), Errors.NONE)
     assert.equal((await committedOffset(t.client, "g")).offset, 6)
+  }))
+
+test("a client whose id is too long for a member id is a member like others, and the leader can be told of it", () =>
+  inGroupWorld(async (t) => {
+    const member = new GroupMember(await t.connect(), "g")
+    await member.join()
+    await member.sync({ [member.memberId]: "all" })
+    // Before v4 a member is in the group at once, under an id that begins with its client's.
+    const request = { sessionTimeoutMs: 6000, rebalanceTimeoutMs: 6000, memberId: "", protocolType: "consumer" }
+    const protocols = [{ name: "range", metadata: subscription(["t"]) }]
+    const joining = (await t.connect()).send(joinGroup, 3, { groupId: "g", ...request, protocols }, "c".repeat(32_760))
+    await t.passTime(10)
+    const { errorCode, members } = await member.join()
+    assert.equal(errorCode, Errors.NONE)
+    assert.deepEqual(
+      new Set(members.map(({ memberId }) => memberId)),
+      new Set([member.memberId, (await joining).memberId]),
+    )
+    assert.equal((await member.sync({ [member.memberId]: "all" })).errorCode, Errors.NONE)
+    await t.crash("power")
+    assert.equal((await committedOffset(t.client, "g")).errorCode, Errors.NONE)
   }))
 
 test("offsets of a deleted topic are gone, and its successor of the same name begins without any", () =>

@@ -27,7 +27,12 @@ export async function serveFuzzedBroker(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "ottla-fuzz-"))
   process.on("exit", () => rmSync(directory, { recursive: true, force: true }))
   process.on("disconnect", () => process.exit(0))
-  const overrides = { listeners: "PLAINTEXT://127.0.0.1:0", "log.dirs": directory }
+  const overrides = {
+    listeners: "PLAINTEXT://127.0.0.1:0",
+    "log.dirs": directory,
+    // Attackers of groups do not wait for more members than there are.
+    "group.initial.rebalance.delay.ms": "200",
+  }
   const { config, errors } = loadServerConfig({ overrides })
   if (config === undefined) throw new Error(errors.join("; "))
   await prepareCompression()

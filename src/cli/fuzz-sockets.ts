@@ -18,81 +18,25 @@ import { produce } from "../protocol/messages/produce.js"
 import { mutate } from "../protocol/mutate.js"
 import { buildBatch, sealBatch } from "../protocol/record-batch.js"
 import { decodeResponseHeader, encodeRequest } from "../protocol/request-header.js"
+import {
+  type Address,
+  type Attack,
+  exchange,
+  frameOf,
+  isPatient,
+  oneOf,
+  patientMs,
+  ping,
+  prefixed,
+  randomBytes,
+} from "./fuzz-exchange.js"
+import { dearGroupAttacks, groupAttacks, HealthyGroup } from "./fuzz-groups.js"
 
 const apis = [...kafkaApis, ...ottlaApis]
 
-export interface Address {
-  readonly host: string
-  readonly port: number
-}
-
-/** How long an attacker waits for an answer or the end. Requests that may wait by right are not held to it. */
-const answerMs = 10_000
 const produceMs = 1000
-/** Answers that may come late because the request said so. */
-const patientApis = new Set([fetch.key])
-const lastCorrelationId = 0x7ffffff1
 /** What the bombs decompress to. Snappy's stays below what a message may weigh, or it would be refused for that. */
 const bombBytes = { gzip: 48 << 20, snappy: 20 << 20, lz4: 48 << 20, zstd: 48 << 20 } as const
-
-type Outcome = "answered" | "closed" | "silent"
-
-interface Exchange {
-  readonly outcome: Outcome
-  /** Frames without their lengths. */
-  readonly answers: readonly Buffer[]
-}
-
-/** Sends bytes, then waits until `frames` answers have come, the connection has ended, or `waitMs` are over. */
-function exchange(address: Address, chunks: readonly Buffer[], frames: number, waitMs = answerMs): Promise<Exchange> {
-  return new Promise((resolve) => {
-    const socket = connect({ ...address })
-    let received = Buffer.alloc(0)
-    const answers: Buffer[] = []
-    const done = (outcome: Outcome) => {
-      clearTimeout(timer)
-      socket.destroy()
-      resolve({ outcome, answers })
-    }
-    const timer = setTimeout(() => done("silent"), waitMs)
-    socket.on("error", () => {})
-    socket.on("close", () => done("closed"))
-    socket.on("connect", () => {
-      for (const chunk of chunks) socket.write(chunk)
-    })
-    socket.on("data", (chunk: Buffer) => {
-      received = Buffer.concat([received, chunk])
-      while (received.length >= 4 && received.length >= 4 + received.readInt32BE(0)) {
-        const end = 4 + received.readInt32BE(0)
-        answers.push(received.subarray(4, end))
-        received = received.subarray(end)
-        if (answers.length >= frames) return done("answered")
-      }
-    })
-  })
-}
-
-const frameOf = (parts: readonly unknown[]): Buffer => Buffer.concat(parts as Buffer[])
-
-function prefixed(bytes: Buffer): Buffer {
-  const frame = Buffer.alloc(4 + bytes.length)
-  frame.writeInt32BE(bytes.length)
-  bytes.copy(frame, 4)
-  return frame
-}
-
-const ping = (): Buffer =>
-  frameOf(
-    encodeRequest(apiVersions, 0, lastCorrelationId, "fuzz", { clientSoftwareName: "", clientSoftwareVersion: "" }),
-  )
-
-const randomBytes = (length: number, nextInt: NextInt): Buffer =>
-  Buffer.from(Array.from({ length }, () => nextInt(256)))
-
-const oneOf = <T>(values: readonly T[], nextInt: NextInt): T => values[nextInt(values.length)]!
-
-/** Resolves with what was wrong, or undefined. */
-type Attack = (address: Address, nextInt: NextInt) => Promise<string | undefined>
 
 /** A length that cannot be ends the connection, without an answer. */
 const wrongSize: Attack = async (address, nextInt) => {
@@ -107,9 +51,6 @@ const garbage: Attack = async (address, nextInt) => {
   const { outcome } = await exchange(address, [bytes, ping()], 2, patientMs(bytes))
   return outcome === "silent" && !isPatient(bytes) ? `no answer to ${bytes.toString("hex")}` : undefined
 }
-
-const isPatient = (frame: Buffer): boolean => patientApis.has(frame.readInt16BE(4))
-const patientMs = (frame: Buffer): number => (isPatient(frame) ? 300 : answerMs)
 
 /** The ApiVersions request behind it tells that the broker is done with it. Produce without acknowledgement has no answer. */
 const damagedRequest: Attack = async (address, nextInt) => {
@@ -241,11 +182,13 @@ const attacks: Readonly<Record<string, Attack>> = {
   "many elements": manyElements,
   "compression bomb": compressionBomb,
   "never reads": neverReads,
+  ...groupAttacks,
 }
 
 /** How often each comes among a hundred: the dear ones seldom. */
 const weights: readonly (readonly [string, number])[] = [
-  ["damaged request", 60],
+  ["damaged request", 45],
+  ["group session", 14],
   ["garbage", 10],
   ["wrong size", 8],
   ["wrong version", 8],
@@ -254,15 +197,26 @@ const weights: readonly (readonly [string, number])[] = [
   ["never reads", 2],
   ["compression bomb", 2],
   ["many elements", 1],
+  ["hostile group", 1],
 ]
 
 /** Those run alone, so that what they cost is seen to be theirs. */
-const dear: ReadonlySet<string> = new Set(["greedy frame", "never reads", "compression bomb", "many elements"])
+const dear: ReadonlySet<string> = new Set([
+  "greedy frame",
+  "never reads",
+  "compression bomb",
+  "many elements",
+  ...dearGroupAttacks,
+])
+
+/** One of the hostile groups in turn, by chance. */
+const named = (drawn: string, nextInt: NextInt): string =>
+  drawn === "hostile group" ? oneOf(dearGroupAttacks, nextInt) : drawn
 
 function drawAttack(nextInt: NextInt): string {
   let left = nextInt(100)
   for (const [name, weight] of weights) {
-    if (left < weight) return name
+    if (left < weight) return named(name, nextInt)
     left -= weight
   }
   return weights[0]![0]
@@ -296,7 +250,7 @@ async function healthyRoundTrip(address: Address): Promise<number> {
 }
 
 /** A topic for the healthy client, made by asking for it. */
-export async function prepareHealthyTopic(address: Address): Promise<void> {
+async function prepareHealthyTopic(address: Address): Promise<void> {
   const topics = [{ topicId: zeroUuid, name: healthyTopic }]
   const request = { ...metadata.request.create({ topics }), allowAutoTopicCreation: true }
   for (let attempt = 0; attempt < 50; attempt++) {
@@ -314,6 +268,8 @@ export interface SocketFuzzResult {
   readonly attacks: number
   readonly findings: readonly { readonly attack: string; readonly execution: number; readonly what: string }[]
   readonly healthyWorstMs: number
+  /** Of the heartbeats of two groups that nobody attacks. */
+  readonly heartbeatWorstMs: number
   readonly slowest: { readonly attack: string; readonly tookMs: number }
 }
 
@@ -378,7 +334,7 @@ export async function fuzzSockets(
   await prepareHealthyTopic(address)
   if (options.execution !== undefined) {
     await attackOnce(options.execution)
-    return { attacks: 1, findings, healthyWorstMs: await healthyRoundTrip(address), slowest }
+    return { attacks: 1, findings, healthyWorstMs: await healthyRoundTrip(address), heartbeatWorstMs: 0, slowest }
   }
   const lazy = Array.from({ length: 50 }, () => lazyConnection(address))
   const findingsMax = 10
@@ -390,18 +346,28 @@ export async function fuzzSockets(
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   }
+  const group = await HealthyGroup.join(address, healthyTopic)
+  const beating = async () => {
+    while (goesOn()) {
+      await group.beat()
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
   const attacker = async () => {
     while (goesOn()) await attackOnce(executions++)
   }
   try {
-    await Promise.all([healthy(), ...Array.from({ length: options.concurrency }, attacker)])
+    await Promise.all([healthy(), beating(), ...Array.from({ length: options.concurrency }, attacker)])
   } finally {
+    group.close()
     for (const { socket, timer } of lazy) {
       clearInterval(timer)
       socket.destroy()
     }
   }
-  return { attacks: executions, findings, healthyWorstMs, slowest }
+  const late = group.lateness()
+  if (late !== undefined) findings.push({ attack: "all", execution: 0, what: late })
+  return { attacks: executions, findings, healthyWorstMs, heartbeatWorstMs: group.worstMs, slowest }
 }
 
 /**

@@ -159,7 +159,7 @@ async function attackBroker(options: Options, deadlineMs: number): Promise<numbe
     if (residentBytes > brokerResidentBytesMax) find("the broker holds too much memory")
     process.stdout.write(
       `fuzz: ${socketsTarget}: ${result.attacks} attacks, ${findings} findings, healthy client at worst ` +
-        `${result.healthyWorstMs.toFixed(0)} ms, longest stall ${stall.ms.toFixed(0)} ms (${stall.attack}), at most ` +
+        `${result.healthyWorstMs.toFixed(0)} ms, heartbeats ${result.heartbeatWorstMs.toFixed(0)} ms, longest stall ${stall.ms.toFixed(0)} ms (${stall.attack}), at most ` +
         `${Math.round(residentBytes / 2 ** 20)} MiB resident, slowest ${result.slowest.attack} ${result.slowest.tookMs.toFixed(0)} ms, seed ${options.seed}\n`,
     )
   } catch (error) {

@@ -6,11 +6,16 @@
  */
 import { invariant } from "../base/assert.js"
 import type { LeaderEpoch, Offset } from "../base/ids.js"
-import type { Env } from "../env/env.js"
+import { RepeatedTexts, RepeatingReader } from "../base/repeated-texts.js"
+import { Writer } from "../base/writer.js"
+import type { Env, FileRegion } from "../env/env.js"
 import { isFileRegion } from "../env/env.js"
-import { isControlBatch } from "../protocol/batch-header.js"
+import { BatchBuilder, recordBytesMax } from "../protocol/batch-builder.js"
+import { batchHeaderBytes, isControlBatch } from "../protocol/batch-header.js"
+import { EncodeError } from "../protocol/codec.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
-import { batchesIn, buildBatch, recordsOf } from "../protocol/record-batch.js"
+import { batchesIn } from "../protocol/record-batch.js"
+import { RecordCursor } from "../protocol/record-cursor.js"
 import type { Partition } from "../replication/partition.js"
 import { type Refusal, StateMachine } from "../rsm/state-machine.js"
 import { Deadlines } from "./deadlines.js"
@@ -34,6 +39,11 @@ export interface Outcome<R> {
   readonly onWritten?: (error: ErrorCode) => void
 }
 
+/** Whatever else a record is: the value null makes it a tombstone. */
+export interface ShardRecord {
+  readonly value: object | null
+}
+
 export interface ShardState<R> {
   /** The only mutator of what is in the log. */
   replay(record: R): void
@@ -43,13 +53,14 @@ export interface ShardState<R> {
   unloaded(error: ErrorCode): void
 }
 
-export interface ShardCodec<R> {
-  encode(record: R): { readonly key: Buffer; readonly value: Buffer | null }
+export interface ShardCodec<R extends ShardRecord> {
+  /** The key, and right behind it the value; returns where the value begins. A record without one has the value null: a tombstone. */
+  write(record: R, writer: Writer<FileRegion>): number
   /** Undefined: a record of another kind or of a later version, which is left alone. */
-  decode(key: Buffer, value: Buffer | null): R | undefined
+  decode(cursor: RecordCursor): R | undefined
 }
 
-export interface ShardOptions<S extends ShardState<R>, R> {
+export interface ShardOptions<S extends ShardState<R>, R extends ShardRecord> {
   readonly env: Env
   readonly partition: Partition
   readonly codec: ShardCodec<R>
@@ -67,9 +78,8 @@ export const pendingDecisionsMax = 100_000
 const loadBytes = 1 << 20
 /** Records of an outcome that may be split, per batch. */
 const splitRecordsMax = 1000
-/** What a batch and a record cost beside keys and values, at most. */
-const batchOverheadBytes = 128
-const recordOverheadBytes = 32
+/** Room for the records of a usual decision; it grows for others. */
+const encodedBytes = 1024
 
 const refusalErrors: Record<Refusal, ErrorCode> = {
   "not-leader": Errors.COORDINATOR_NOT_AVAILABLE,
@@ -77,7 +87,7 @@ const refusalErrors: Record<Refusal, ErrorCode> = {
   "too-many-pending": Errors.COORDINATOR_LOAD_IN_PROGRESS,
 }
 
-export class Shard<S extends ShardState<R>, R> {
+export class Shard<S extends ShardState<R>, R extends ShardRecord> {
   readonly state: S
   readonly leaderEpoch: LeaderEpoch
   /** Resolves when requests are decided here, or with the error that they get instead. */
@@ -86,8 +96,11 @@ export class Shard<S extends ShardState<R>, R> {
   readonly #deadlines: Deadlines
   #status: "loading" | "active" | "unloaded" = "loading"
   #nextOffset: Offset
-  #open: { readonly key: Buffer; readonly value: Buffer | null }[] = []
-  #openBytes = 0
+  /** What goes into the log next, and not yet. */
+  readonly #open = new BatchBuilder()
+  /** Where the records of one decision are encoded, and how long their keys and values are: -1 for the value of a tombstone. */
+  readonly #encoded = new Writer<FileRegion>(encodedBytes)
+  readonly #lengths: number[] = []
   #batchesInFlight = 0
   #flushIsComing = false
   /** Why an append was refused by the shard itself. */
@@ -148,8 +161,13 @@ export class Shard<S extends ShardState<R>, R> {
     this.#machine.perform<ErrorCode>(
       () => ({ records, response: Errors.NONE }),
       0,
-      (result) => this.#settle(records.length, onWritten, result),
+      this.#settling(records.length, onWritten),
     )
+  }
+
+  /** Made here, where it does not keep the records alive until they are on the medium. */
+  #settling(count: number, onWritten: Outcome<R>["onWritten"]): (result: ErrorCode | Refusal) => void {
+    return (result) => this.#settle(count, onWritten, result)
   }
 
   #settle(count: number, onWritten: Outcome<R>["onWritten"], result: ErrorCode | Refusal): void {
@@ -196,7 +214,7 @@ export class Shard<S extends ShardState<R>, R> {
     if (this.#status === "unloaded") return
     this.#status = "unloaded"
     this.#deadlines.clear()
-    this.#open = []
+    this.#open.clear()
     this.#machine.lostLeadership(this.#nextOffset)
     this.state.unloaded(error)
     this.options.onUnloaded(this, reason)
@@ -252,6 +270,8 @@ export class Shard<S extends ShardState<R>, R> {
     let count = 0
     let unknown = 0
     let next = partition.log.logStartOffset
+    const repeated = new RepeatedTexts()
+    const newReader = (payload: Buffer) => new RepeatingReader(payload, repeated)
     while (next < endOffset && this.#isWanted()) {
       const read = await partition.log.read(next, { maxBytes: loadBytes, maxOffset: endOffset })
       if (!read.ok) {
@@ -267,9 +287,10 @@ export class Shard<S extends ShardState<R>, R> {
           } else bytes = payload as Buffer
           for (const { start } of batchesIn(bytes)) {
             if (isControlBatch(bytes, start)) continue
-            for (const { offset, key, value } of recordsOf(bytes, start)) {
-              if (offset < next || key === null) continue
-              const record = codec.decode(key, value)
+            const cursor = new RecordCursor(bytes, start, newReader)
+            while (cursor.next()) {
+              if (cursor.offset < next || cursor.keyBytes < 0) continue
+              const record = codec.decode(cursor)
               if (record === undefined) unknown++
               else this.state.replay(record)
               count++
@@ -293,23 +314,22 @@ export class Shard<S extends ShardState<R>, R> {
 
   /** Takes the records into the open batch. Undefined: they cannot be written now, and nothing of them will be. */
   #append(records: readonly R[]): { baseOffset: Offset; nextOffset: Offset; epoch: number } | undefined {
-    const { partition, codec, env } = this.options
+    const { partition, env } = this.options
     if (!partition.takesAppends || partition.leaderEpoch !== this.leaderEpoch) return undefined
-    const encoded = records.map((record) => codec.encode(record))
-    const bytes = encoded.reduce(
-      (sum, { key, value }) => sum + key.length + (value?.length ?? 0) + recordOverheadBytes,
-      0,
-    )
-    const bytesMax = this.options.batchBytesMax() - batchOverheadBytes
-    if (bytes > bytesMax) {
+    const bytesMax = this.options.batchBytesMax()
+    const bytes = this.#encode(records, bytesMax - batchHeaderBytes)
+    if (bytes === undefined) {
       this.#tooLarge = true
       return undefined
     }
     // A decision is in one batch, whole.
-    if (this.#openBytes + bytes > bytesMax) this.#flush()
+    if (this.#open.bytes + bytes > bytesMax) this.#flush()
     const baseOffset = this.#nextOffset
-    for (const each of encoded) this.#open.push(each)
-    this.#openBytes += bytes
+    for (let index = 0, at = 0; index < this.#lengths.length; index += 2) {
+      const [keyBytes, valueBytes] = [this.#lengths[index]!, this.#lengths[index + 1]!]
+      this.#open.add(this.#encoded, at, keyBytes, valueBytes)
+      at += keyBytes + Math.max(0, valueBytes)
+    }
     this.#nextOffset += records.length
     // What comes in the same turn, or while a batch is on its way to the medium, goes with it: one sync for all.
     if (this.#batchesInFlight === 0 && !this.#flushIsComing) {
@@ -322,15 +342,40 @@ export class Shard<S extends ShardState<R>, R> {
     return { baseOffset, nextOffset: this.#nextOffset, epoch: this.leaderEpoch }
   }
 
+  /** Returns how much room the records take in a batch at most. Undefined: more than there is, or one of them cannot be written at all. */
+  #encode(records: readonly R[], bytesMax: number): number | undefined {
+    this.#encoded.clear()
+    this.#lengths.length = 0
+    try {
+      return this.#encodeAll(records, bytesMax)
+    } catch (error) {
+      // A client may say more than a record can: an id that is longer than its length has digits for.
+      if (error instanceof EncodeError) return undefined
+      throw error
+    }
+  }
+
+  #encodeAll(records: readonly R[], bytesMax: number): number | undefined {
+    let bytes = 0
+    for (const record of records) {
+      const at = this.#encoded.length
+      const valueAt = this.options.codec.write(record, this.#encoded)
+      const keyBytes = valueAt - at
+      const valueBytes = record.value === null ? -1 : this.#encoded.length - valueAt
+      this.#lengths.push(keyBytes, valueBytes)
+      bytes += recordBytesMax(keyBytes, valueBytes)
+      // Whoever asks for far too much does not make us encode all of it.
+      if (bytes > bytesMax) return undefined
+    }
+    return bytes
+  }
+
   #flush(): void {
-    if (this.#open.length === 0 || this.#status === "unloaded") return
+    if (this.#open.count === 0 || this.#status === "unloaded") return
     const { partition, env } = this.options
-    const records = this.#open
-    const baseOffset = this.#nextOffset - records.length
-    this.#open = []
-    this.#openBytes = 0
+    const baseOffset = this.#nextOffset - this.#open.count
     const nowMs = env.clock.wallMs()
-    const batch = buildBatch({ records, timestamp: nowMs })
+    const batch = this.#open.build(nowMs)
     const result =
       partition.leaderEpoch === this.leaderEpoch
         ? partition.appendAsLeader(batch, { origin: "coordinator", requiredAcks: -1, nowMs })

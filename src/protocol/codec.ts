@@ -172,7 +172,7 @@ const writeCompactRecords = (writer: MessageWriter, value: RecordsPayload): void
   attachRecords(writer, value)
 }
 
-/** A tagged field is preceded by its size, so it is written on its own first. Rare and small. */
+/** A tagged field is preceded by its size, so one that has no fixed size is written on its own first. Rare and small. */
 function writeTag<Value>(
   writer: MessageWriter,
   tag: number,
@@ -381,6 +381,11 @@ class Generator {
       const counted = tagged.map(({ i }) => `(t${i} ? 1 : 0)`)
       body.push(counted.length === 0 ? "w.int8(0)" : `w.uvarint(${counted.join(" + ")})`)
       for (const { field, name, i } of tagged) {
+        const bytes = fixedBytes[field.type]
+        if (bytes !== undefined) {
+          body.push(`if (t${i}) { w.uvarint(${field.tag}); w.uvarint(${bytes}); ${this.#writeOne(field, `f${i}`)} }`)
+          continue
+        }
         const one = this.#define("writeField", "w, f", this.#write(field, name, "f"))
         body.push(`if (t${i}) writeTag(w, ${field.tag}, f${i}, ${one})`)
       }

@@ -119,6 +119,20 @@ export function buildBatch(input: BatchInput): Buffer {
   const body = compress(compression, payload, input.compressionLevel)
   const batch = Buffer.allocUnsafe(batchHeaderBytes + body.length)
   body.copy(batch, batchHeaderBytes)
+  setHeader(batch, input, compression, records.length, Math.max(offsetDelta, 0), baseTimestamp, maxTimestamp)
+  sealBatch(batch, 0, batch.length)
+  return batch
+}
+
+function setHeader(
+  batch: Buffer,
+  input: Omit<BatchInput, "records">,
+  compression: CompressionType,
+  recordCount: number,
+  lastOffsetDelta: number,
+  baseTimestamp: number,
+  maxTimestamp: number,
+): void {
   setInt64(batch, 0, input.baseOffset ?? 0)
   setInt32(batch, 8, batch.length - batchLogOverheadBytes)
   setInt32(batch, 12, input.leaderEpoch ?? -1)
@@ -129,15 +143,19 @@ export function buildBatch(input: BatchInput): Buffer {
     (input.timestampType === "LogAppendTime" ? attributeBits.logAppendTime : 0) |
     (input.isTransactional ? attributeBits.transactional : 0) |
     (input.isControl ? attributeBits.control : 0)
-  setInt32(batch, 23, input.lastOffsetDelta ?? Math.max(offsetDelta, 0))
+  setInt32(batch, 23, input.lastOffsetDelta ?? lastOffsetDelta)
   setInt64(batch, 27, baseTimestamp)
   setInt64(batch, 35, input.maxTimestamp ?? maxTimestamp)
   setInt64(batch, 43, input.producerId ?? -1)
   batch.writeInt16BE(input.producerEpoch ?? -1, 51)
   setInt32(batch, 53, input.baseSequence ?? -1)
-  setInt32(batch, 57, records.length)
+  setInt32(batch, 57, recordCount)
+}
+
+/** Writes the header before records that are there already: not compressed, one timestamp, offsets without gaps. */
+export function sealPlainBatch(batch: Buffer, recordCount: number, timestamp: number): void {
+  setHeader(batch, {}, "none", recordCount, recordCount - 1, timestamp, timestamp)
   sealBatch(batch, 0, batch.length)
-  return batch
 }
 
 /** Computes the checksum of the batch at `[at, end)` and writes it. */

@@ -1,7 +1,7 @@
 /**
  * ConsumerGroupDescribe: groups under the consumer protocol (KIP-848).
  *
- * Behaviour: a group that is not there, or not such a group, is an error, and the message tells which. Versions: v1+ the protocol that each member speaks (KIP-1099).
+ * Behaviour: a group that is not there, or not such a group, is an error, and the message tells which. One named many times is answered once. Versions: v1+ the protocol that each member speaks (KIP-1099).
  */
 import { Errors, type ErrorCode } from "../../protocol/errors.js"
 import type { ResponseInputOf } from "../../protocol/message.js"
@@ -16,7 +16,7 @@ export const consumerGroupDescribeHandler = handler(consumerGroupDescribe, async
   const authorizedOperations = includeAuthorizedOperations ? { authorizedOperations: groupOperations } : {}
   return {
     groups: await Promise.all(
-      request.groupIds.map(async (groupId): Promise<Answer> => {
+      [...new Set(request.groupIds)].map(async (groupId): Promise<Answer> => {
         if (groupId === "") return failed(groupId, Errors.INVALID_GROUP_ID, null)
         const found = await services.groups.describeConsumerGroup(groupId)
         return typeof found === "number"

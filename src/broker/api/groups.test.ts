@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { zeroUuid } from "../../base/ids.js"
+import { commitPartitionsMax } from "../../coordinator/group/offset-requests.js"
 import { Errors } from "../../protocol/errors.js"
 import type { RequestInputOf } from "../../protocol/message.js"
 import { consumerGroupDescribe } from "../../protocol/messages/consumer-group-describe.js"
@@ -200,6 +201,18 @@ test("a commit refuses what does not exist, partition by partition, and stores t
       ],
     )
     assert.deepEqual(await fetchByName(t, "g", "t", [0, 1, 7]), [5, 5, -1])
+  })
+})
+
+test("a commit to very many partitions, half of which are not there, is refused partition by partition without delay", async () => {
+  await inGroupWorld(async (t) => {
+    const indexes = Array.from({ length: 2 * commitPartitionsMax + 2 }, (_, index) =>
+      index % 2 === 0 ? 0 : index + 100,
+    )
+    const { topics } = await commit(t, [place("t", zeroUuid, indexes)])
+    const count = (errorCode: number) => topics[0]!.partitions.filter((each) => each.errorCode === errorCode).length
+    assert.equal(count(Errors.UNKNOWN_TOPIC_OR_PARTITION), commitPartitionsMax + 1)
+    assert.equal(count(Errors.INVALID_COMMIT_OFFSET_SIZE), commitPartitionsMax + 1)
   })
 })
 

@@ -31,7 +31,9 @@ export const offsetCommitHandler = handler(offsetCommit, (services, request, { v
     }
     if (found === undefined || missing.length === topic.partitions.length) continue
     const partitions =
-      missing.length === 0 ? topic.partitions : topic.partitions.filter((each) => !missing.includes(each))
+      missing.length === 0
+        ? topic.partitions
+        : topic.partitions.filter(({ partitionIndex }) => found.partitions[partitionIndex] !== undefined)
     known.push({ name: found.name, topicId: found.topicId, partitions })
   }
   if (known.length === 0) return { topics: refused }

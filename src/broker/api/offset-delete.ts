@@ -30,7 +30,7 @@ export const offsetDeleteHandler = handler(offsetDelete, async (services, reques
         missing.map(({ partitionIndex }) => ({ partitionIndex, errorCode: Errors.UNKNOWN_TOPIC_OR_PARTITION })),
       )
     const present = partitions.filter(exists)
-    return present.length === 0 ? [] : [{ name, partitions: present }]
+    return present.length === 0 && partitions.length > 0 ? [] : [{ name, partitions: present }]
   })
   const response = await services.groups.deleteOffsets({ groupId, topics: known })
   if (response.errorCode !== Errors.NONE) return { errorCode: response.errorCode, topics: [] }

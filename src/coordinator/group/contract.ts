@@ -160,7 +160,7 @@ export interface GroupProtocol<G extends GroupBase> {
   loaded(group: G, now: Now): Outcome
   /** This broker does not coordinate the group any more: whoever is parked is answered with `error`. Timers are cancelled by the shard. */
   unloaded(group: G, error: ErrorCode): void
-  /** NONE: the commit is valid, and counts as a sign of life. */
+  /** NONE: the commit is valid; in a classic group it counts as a sign of life. */
   checkCommit(group: G, commit: CommitIdentity, now: Now): ErrorCode
   /** `memberId` null or an epoch below 0: not said, which is allowed. */
   checkFetch(group: G, memberId: string | null, memberEpoch: number): ErrorCode

@@ -20,7 +20,7 @@ import type { ReplicaManager } from "../../replication/replica-manager.js"
 import { coordinatorPartition } from "../coordinator-key.js"
 import { type Now, Shard } from "../shard.js"
 import type { ClientInfo, GroupSettings, Outcome, Respond } from "./contract.js"
-import { decodeGroupRecord, encodeGroupRecord, type GroupRecord } from "./group-records.js"
+import { decodeGroupRecordAt, type GroupRecord, writeGroupRecord } from "./group-records.js"
 import {
   type DescribedConsumerGroup,
   type GroupExplanation,
@@ -119,7 +119,7 @@ export class GroupCoordinator {
     const shard: OwnShard = new Shard<GroupShard, GroupRecord>({
       env,
       partition,
-      codec: { encode: encodeGroupRecord, decode: decodeGroupRecord },
+      codec: { write: writeGroupRecord, decode: decodeGroupRecordAt },
       batchBytesMax: () => this.#currentBatchBytesMax(),
       newState: (own) => this.#newState(own),
       onUnloaded: (own, reason) => {
@@ -288,7 +288,7 @@ export class GroupCoordinator {
     )
   }
 
-  /** GROUP_ID_NOT_FOUND: there is no such group, or it is no group of the classic protocol. */
+  /** GROUP_ID_NOT_FOUND: there is no such group. One that is no group of the classic protocol is described as such, with the same error. */
   describeGroup(groupId: string): Promise<DescribedClassicGroup | ErrorCode> {
     return this.#look(groupId, (state) => state.describe(groupId))
   }

@@ -4,12 +4,13 @@
  * Owns the way from a typed record to the key and value of a log record and back, and in which version a value is written; the fields are
  * declared in `protocol/messages/group-records.ts`. The invariant: what is written is what Apache Kafka 4.3 writes, so either reads the other's.
  */
-import { Reader } from "../../base/reader.js"
+import { MalformedError, Reader } from "../../base/reader.js"
 import { Writer } from "../../base/writer.js"
 import type { FileRegion } from "../../env/env.js"
 import type { Fields, InputOf, ValueOf } from "../../protocol/field.js"
 import type { RecordMessage } from "../../protocol/message.js"
 import { groupRecords, legacyOffsetCommitKey, legacyOffsetCommitValue } from "../../protocol/messages/group-records.js"
+import type { RecordCursor } from "../../protocol/record-cursor.js"
 import { includesVersion, type VersionRange } from "../../protocol/versions.js"
 
 type Declared = Exclude<(typeof groupRecords)[number], { readonly key: RecordMessage<"LegacyOffsetCommitKey", Fields> }>
@@ -44,6 +45,7 @@ interface Kind {
 }
 
 const keyVersion = 0
+const initialBytes = 128
 
 /** Versions other than 0 in which Kafka 4.3 writes values, where newer ones exist as well. */
 const writtenVersions: { readonly [Type in GroupRecordType]?: number } = { OffsetCommit: 4, GroupMetadata: 3 }
@@ -62,24 +64,30 @@ for (const kind of kinds) byKey[kind.key.key] = kind
 // Key and value of the legacy type have the fields of the first version of its successor, in the same order.
 byKey[legacyOffsetCommitKey.key] = { ...byType.get("OffsetCommit")!, versions: legacyOffsetCommitValue.versions }
 
-/** Errors: EncodeError if the version that is written cannot carry the value. */
-export function encodeGroupRecord(record: GroupRecordInput): { key: Buffer; value: Buffer | null } {
+/**
+ * Writes the key, and right behind it the value; returns where the value begins. A tombstone has none.
+ *
+ * Errors: EncodeError if the version that is written cannot carry the value.
+ */
+export function writeGroupRecord(record: GroupRecordInput, writer: Writer<FileRegion>): number {
   const kind = byType.get(record.type)!
-  const key = new Writer<FileRegion>(64)
-  key.int16(kind.key.key)
-  kind.key.encode(key, record.key, keyVersion)
-  return { key: key.finishBuffer(), value: record.value === null ? null : encodeValue(kind, record) }
+  writer.int16(kind.key.key)
+  kind.key.encode(writer, record.key, keyVersion)
+  const valueAt = writer.length
+  if (record.value === null) return valueAt
+  const version =
+    record.type === "OffsetCommit" && (record.value.expireTimestamp ?? -1) !== -1 ? expiringOffsetVersion : kind.written
+  writer.int16(version)
+  kind.value.encode(writer, record.value, version)
+  return valueAt
 }
 
-function encodeValue(kind: Kind, record: GroupRecordInput): Buffer {
-  const version =
-    record.type === "OffsetCommit" && (record.value!.expireTimestamp ?? -1) !== -1
-      ? expiringOffsetVersion
-      : kind.written
-  const writer = new Writer<FileRegion>(64)
-  writer.int16(version)
-  kind.value.encode(writer, record.value!, version)
-  return writer.finishBuffer()
+/** As `writeGroupRecord`, in buffers of their own. */
+export function encodeGroupRecord(record: GroupRecordInput): { key: Buffer; value: Buffer | null } {
+  const writer = new Writer<FileRegion>(initialBytes)
+  const valueAt = writeGroupRecord(record, writer)
+  const bytes = writer.finishBuffer()
+  return { key: bytes.subarray(0, valueAt), value: record.value === null ? null : bytes.subarray(valueAt) }
 }
 
 /**
@@ -88,13 +96,38 @@ function encodeValue(kind: Kind, record: GroupRecordInput): Buffer {
  * Errors: MalformedError for what cannot be read. What follows the last field is ignored, as in Kafka.
  */
 export function decodeGroupRecord(key: Buffer, value: Buffer | null): GroupRecord | undefined {
-  const keyReader = new Reader(key)
+  return decode(new Reader(key), 0, key.length, value === null ? undefined : new Reader(value), 0, value?.length ?? 0)
+}
+
+/** As `decodeGroupRecord`, of the record where the cursor stands. Bytes are views of its batch. */
+export function decodeGroupRecordAt(cursor: RecordCursor): GroupRecord | undefined {
+  const { reader, keyAt, keyBytes, valueAt, valueBytes } = cursor
+  return decode(reader, keyAt, keyAt + keyBytes, valueBytes < 0 ? undefined : reader, valueAt, valueAt + valueBytes)
+}
+
+function decode(
+  keyReader: Reader,
+  keyAt: number,
+  keyEnd: number,
+  valueReader: Reader | undefined,
+  valueAt: number,
+  valueEnd: number,
+): GroupRecord | undefined {
+  keyReader.position = keyAt
   const kind = byKey[keyReader.int16()]
   if (kind === undefined) return undefined
-  const fields = kind.key.read(keyReader, keyVersion)
-  if (value === null) return { type: kind.type, key: fields, value: null } as GroupRecord
-  const valueReader = new Reader(value)
+  const key = kind.key.read(keyReader, keyVersion)
+  checkEnd(keyReader, keyEnd)
+  if (valueReader === undefined) return { type: kind.type, key, value: null } as GroupRecord
+  valueReader.position = valueAt
   const version = valueReader.int16()
   if (!includesVersion(kind.versions, version)) return undefined
-  return { type: kind.type, key: fields, value: kind.value.read(valueReader, version) } as GroupRecord
+  const value = kind.value.read(valueReader, version)
+  checkEnd(valueReader, valueEnd)
+  return { type: kind.type, key, value } as GroupRecord
+}
+
+/** One reader is over all of a batch: only here it shows that something says it is longer than it is. */
+function checkEnd({ position }: Reader, end: number): void {
+  if (position > end) throw new MalformedError(`a record of a group goes ${position - end} bytes beyond its end`)
 }

@@ -178,10 +178,10 @@ export class GroupShard implements ShardState<GroupRecord> {
   readonly consumerHeartbeat: ConsumerRules["heartbeat"] = (request, client, respond, now) =>
     this.#consumer.heartbeat(request, client, respond, now)
 
-  /** Undefined: there is no such group for a client of the classic protocol. */
+  /** Of a group of another protocol it says that. Undefined: there is no such group. */
   describe(groupId: string): DescribedClassicGroup | undefined {
     const found = this.find(groupId)
-    return found === undefined || found.group.kind !== "classic" ? undefined : found.rules.describe(found.group)
+    return found?.rules.describe(found.group)
   }
 
   describeConsumer(groupId: string): DescribedConsumerGroup | undefined {

@@ -26,13 +26,17 @@ export interface GroupWithRules {
   readonly rules: GroupProtocol<GroupBase>
 }
 
-const answerAll = (request: CommitRequest, errorCode: ErrorCode): CommitResponse => ({
+type CommittedPartition = CommitRequest["topics"][number]["partitions"][number]
+
+const answerEach = (request: CommitRequest, errorOf: (partition: CommittedPartition) => ErrorCode): CommitResponse => ({
   topics: request.topics.map(({ name, topicId, partitions }) => ({
     name,
     topicId,
-    partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })),
+    partitions: partitions.map((each) => ({ partitionIndex: each.partitionIndex, errorCode: errorOf(each) })),
   })),
 })
+
+const answerAll = (request: CommitRequest, errorCode: ErrorCode): CommitResponse => answerEach(request, () => errorCode)
 
 /** What a commit gets for an append that did not happen. Source: Kafka's OffsetMetadataManager, through GroupCoordinatorService. */
 function commitError(error: ErrorCode): ErrorCode {
@@ -40,6 +44,9 @@ function commitError(error: ErrorCode): ErrorCode {
     ? Errors.INVALID_COMMIT_OFFSET_SIZE
     : error
 }
+
+/** Of one commit. Its records are one batch, which by default holds less than half as many. */
+export const commitPartitionsMax = 30_000
 
 export class OffsetRequests {
   constructor(
@@ -54,49 +61,62 @@ export class OffsetRequests {
       respond(answerAll(request, refused))
       return { records: [] }
     }
-    const { offsetMetadataMaxBytes } = this.context.settings
+    const { groupId, topics } = request
+    if (topics.reduce((count, { partitions }) => count + partitions.length, 0) > commitPartitionsMax) {
+      respond(answerAll(request, Errors.INVALID_COMMIT_OFFSET_SIZE))
+      return { records: [] }
+    }
+    const expireTimestamp = request.retentionTimeMs < 0 ? -1 : now.wallMs + request.retentionTimeMs
     const records: GroupRecord[] = []
-    const topics = request.topics.map(({ name, topicId, partitions }) => ({
-      name,
-      topicId,
-      partitions: partitions.map((partition) => {
-        const { partitionIndex, committedMetadata } = partition
-        if (committedMetadata !== null && committedMetadata.length > offsetMetadataMaxBytes)
-          return { partitionIndex, errorCode: Errors.OFFSET_METADATA_TOO_LARGE as ErrorCode }
+    let hasTooLarge = false
+    for (const { name, topicId, partitions } of topics)
+      for (const partition of partitions) {
+        if (this.#isTooLarge(partition)) {
+          hasTooLarge = true
+          continue
+        }
         records.push({
           type: "OffsetCommit",
-          key: { group: request.groupId, topic: name, partition: partitionIndex },
+          key: { group: groupId, topic: name, partition: partition.partitionIndex },
           value: {
             offset: partition.committedOffset,
             leaderEpoch: partition.committedLeaderEpoch,
-            metadata: committedMetadata ?? "",
+            metadata: partition.committedMetadata ?? "",
             commitTimestamp: now.wallMs,
-            expireTimestamp: request.retentionTimeMs < 0 ? -1 : now.wallMs + request.retentionTimeMs,
+            expireTimestamp,
             topicId,
           },
         })
-        return { partitionIndex, errorCode: Errors.NONE as ErrorCode }
-      }),
-    }))
+      }
+    // Made when it is needed: a commit waits for the medium among thousands of others.
+    const answer = (error: ErrorCode): CommitResponse =>
+      hasTooLarge
+        ? answerEach(request, (each) => (this.#isTooLarge(each) ? Errors.OFFSET_METADATA_TOO_LARGE : error))
+        : answerAll(request, error)
     if (records.length === 0) {
-      respond({ topics })
+      respond(answer(Errors.NONE))
       return { records }
     }
     return {
       records,
-      onWritten: (error) => respond(error === Errors.NONE ? { topics } : answerAll(request, commitError(error))),
+      onWritten: (error) => respond(error === Errors.NONE ? answer(error) : answerAll(request, commitError(error))),
     }
   }
 
+  #isTooLarge({ committedMetadata }: CommittedPartition): boolean {
+    return committedMetadata !== null && committedMetadata.length > this.context.settings.offsetMetadataMaxBytes
+  }
+
   #checkCommit(request: CommitRequest, version: number, now: Now): ErrorCode {
-    const { groupId, generationIdOrMemberEpoch } = request
+    const { groupId, generationIdOrMemberEpoch, memberId, groupInstanceId, topics } = request
     const found = this.find(groupId)
     if (found === undefined) {
       // A consumer that manages its partitions itself, or an administrator: the group comes into being with the offset.
       if (generationIdOrMemberEpoch < 0) return Errors.NONE
       return version >= 9 ? Errors.GROUP_ID_NOT_FOUND : Errors.ILLEGAL_GENERATION
     }
-    return found.rules.checkCommit(found.group, { ...request, version }, now)
+    const commit = { memberId, groupInstanceId, generationIdOrMemberEpoch, version, topics }
+    return found.rules.checkCommit(found.group, commit, now)
   }
 
   /** One group of an OffsetFetch; `topics` null asks for all. */

@@ -15,6 +15,10 @@ const none: TopicOffsets = new Map()
 export class OffsetStore {
   readonly #groups = new Map<string, Map<string, Map<number, CommittedOffset>>>()
   #size = 0
+  /** Where the last offset went: the next one of a log is often of the same group and topic. */
+  #last:
+    | { readonly group: string; readonly topic: string; readonly partitions: Map<number, CommittedOffset> }
+    | undefined
 
   /** Committed offsets of all groups. */
   get size(): number {
@@ -27,13 +31,20 @@ export class OffsetStore {
   }
 
   #put(group: string, topic: string, partition: number, offset: CommittedOffset): void {
+    const partitions =
+      this.#last?.topic === topic && this.#last.group === group ? this.#last.partitions : this.#partitions(group, topic)
+    const before = partitions.size
+    partitions.set(partition, offset)
+    this.#size += partitions.size - before
+  }
+
+  #partitions(group: string, topic: string): Map<number, CommittedOffset> {
     let topics = this.#groups.get(group)
     if (topics === undefined) this.#groups.set(group, (topics = new Map()))
     let partitions = topics.get(topic)
     if (partitions === undefined) topics.set(topic, (partitions = new Map()))
-    const before = partitions.size
-    partitions.set(partition, offset)
-    this.#size += partitions.size - before
+    this.#last = { group, topic, partitions }
+    return partitions
   }
 
   #remove(group: string, topic: string, partition: number): void {
@@ -41,7 +52,10 @@ export class OffsetStore {
     const partitions = topics?.get(topic)
     if (topics === undefined || partitions === undefined || !partitions.delete(partition)) return
     this.#size--
-    if (partitions.size === 0) topics.delete(topic)
+    if (partitions.size === 0) {
+      topics.delete(topic)
+      this.#last = undefined
+    }
     if (topics.size === 0) this.#groups.delete(group)
   }
 

@@ -79,6 +79,7 @@ export class ClassicGroup implements GroupBase {
   #state: ClassicGroupState = "Empty"
   #previousState: ClassicGroupState = "Dead"
   #parkedJoins = 0
+  #offeredBytes = 0
   /** How many members support a protocol. */
   readonly #supporters = new Map<string, number>()
   #subscribedTopics: { readonly topics: ReadonlySet<string> | undefined } | undefined
@@ -138,6 +139,7 @@ export class ClassicGroup implements GroupBase {
     this.members.clear()
     this.staticMembers.clear()
     this.#supporters.clear()
+    this.#offeredBytes = 0
     this.#subscribedTopics = undefined
   }
 
@@ -186,11 +188,17 @@ export class ClassicGroup implements GroupBase {
 
   #count({ protocols }: ClassicMember, change: 1 | -1): void {
     this.#subscribedTopics = undefined
-    for (const { name } of protocols) {
+    for (const { name, metadata } of protocols) {
+      this.#offeredBytes += change * metadata.length
       const count = (this.#supporters.get(name) ?? 0) + change
       if (count === 0) this.#supporters.delete(name)
       else this.#supporters.set(name, count)
     }
+  }
+
+  /** What all members say for all their protocols. */
+  get offeredBytes(): number {
+    return this.#offeredBytes
   }
 
   isLeader(memberId: string): boolean {

@@ -8,13 +8,16 @@ import type { Random } from "../../../env/env.js"
 import type { Now, ShardContext } from "../contract.js"
 import type { ClassicGroup } from "./classic-group.js"
 
+/** Of the name of a client no more goes into a member id: with a longer one the id would not fit into a message, and the leader, who is told of all members, would pay for it. */
+export const namedCharactersMax = 1000
+
 /** As Kafka makes them: who it is for people, and a random UUID in Java's text form. */
 export function newMemberId(name: string, random: Random): string {
   const bytes = random.bytes(16)
   bytes[6] = (bytes[6]! & 0x0f) | 0x40
   bytes[8] = (bytes[8]! & 0x3f) | 0x80
   const hex = bytes.toString("hex")
-  return `${name}-${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+  return `${name.slice(0, namedCharactersMax)}-${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
 /** NONE, UNKNOWN_MEMBER_ID or FENCED_INSTANCE_ID. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { Errors } from "../../../protocol/errors.js"
 import { ClassicGroup, pendingJoinsMax } from "./classic-group.js"
+import { offeredBytesMax } from "./join.js"
 import { errorName, GroupTest, groupId, rebalanceTimeoutMs, sessionTimeoutMs } from "./testing/group-test.js"
 
 const uuidText = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -184,6 +185,19 @@ test("group.max.size: a full group takes no newcomers, and its members stay", ()
   assert.equal(errorName(group.join("b").answer), "GROUP_MAX_SIZE_REACHED")
   assert.equal(group.state, "CompletingRebalance", "the group goes on without the one that was refused")
   assert.deepEqual([...group.group.members.keys()].sort(), [group.memberId("a"), group.memberId("c")].sort())
+})
+
+test("a group whose members say too much takes no newcomers, and its members stay", () => {
+  const group = new GroupTest()
+  const large = { version: 3, protocols: { range: Buffer.alloc(offeredBytesMax + 1) } }
+  group.join("a", large)
+  assert.equal(errorName(group.join("b", { version: 3 }).answer), "GROUP_MAX_SIZE_REACHED")
+  assert.equal(group.group.members.size, 1)
+  group.advance(rebalanceTimeoutMs)
+  group.leave("a")
+  assert.equal(group.group.offeredBytes, 0)
+  group.join("b", { version: 3 })
+  assert.equal(group.group.members.size, 1)
 })
 
 test("group.max.size: a group that is too large when it is loaded loses the last to rejoin", () => {

@@ -39,6 +39,12 @@ export interface Joining {
 /** KIP-394: from then on a new dynamic member is given an id first, so that a client which tries again is not a member twice. */
 const memberIdRequiredVersion = 4
 
+/**
+ * What the members of one group may say in all, beyond which nobody else is let in: it is kept, and told to the leader in one answer. The log takes a sixteenth of it by default, so that no group
+ * near it ever gets an assignment.
+ */
+export const offeredBytesMax = 16 << 20
+
 export class Join {
   readonly #staticJoin: StaticJoin
 
@@ -99,9 +105,10 @@ export class Join {
     }
   }
 
-  /** `group.max.size`, by Kafka's rules. */
+  /** `group.max.size`, by Kafka's rules; and a bound on memory, which is ours. */
   #isAccepted(group: ClassicGroup, memberId: string): boolean {
     const { classicMaxSize } = this.context.settings
+    if (group.offeredBytes > offeredBytesMax && !group.members.has(memberId)) return false
     switch (group.state) {
       case "Empty":
       case "Dead":

@@ -13,8 +13,14 @@ import {
 /** The type of groups whose members speak as `protocol/messages/consumer-protocol.ts` says. */
 export const consumerProtocolType = "consumer"
 
-/** All topics of all members. Undefined: one of them cannot be understood. */
+/** Of all members together. More than a batch of the log can hold by default, so that hardly any stable group has it. */
+export const subscriptionBytesMax = 1 << 20
+/** Topics and partitions in one payload, which whoever wrote it may have made up. */
+export const payloadElementsMax = 100_000
+
+/** All topics of all members. Undefined: one of them cannot be understood, or they are more than anybody should read. */
 export function subscribedTopics(subscriptions: readonly Buffer[]): ReadonlySet<string> | undefined {
+  if (bytesOf(subscriptions) > subscriptionBytesMax) return undefined
   const topics = new Set<string>()
   for (const subscription of subscriptions) {
     const read = readOrUndefined(subscription, readTopics)
@@ -23,6 +29,8 @@ export function subscribedTopics(subscriptions: readonly Buffer[]): ReadonlySet<
   }
   return topics
 }
+
+export const bytesOf = (payloads: readonly Buffer[]): number => payloads.reduce((sum, { length }) => sum + length, 0)
 
 /** Version 0 begins every later version, so that the coordinator need not know them. */
 function readTopics(reader: Reader): readonly string[] {
@@ -48,7 +56,9 @@ export function assignedPartitions(assignment: Buffer): readonly AssignedTopic[]
 
 function readOrUndefined<Value>(bytes: Buffer, read: (reader: Reader) => Value): Value | undefined {
   try {
-    return read(new Reader(bytes))
+    const reader = new Reader(bytes)
+    reader.elementsLeft = payloadElementsMax
+    return read(reader)
   } catch (error) {
     if (error instanceof MalformedError) return undefined
     throw error

@@ -7,7 +7,6 @@
 import { type ErrorCode, Errors } from "../../../protocol/errors.js"
 import type { ClassicProtocol, HeartbeatRequest, HeartbeatResponse } from "../classic/classic-protocol.js"
 import { type JoinResponse, keptProtocols, type SyncResponse } from "../classic/classic-member.js"
-import { newMemberId } from "../classic/identity.js"
 import type { JoinRequest } from "../classic/join.js"
 import type { LeaveRequest, LeaveResponse } from "../classic/leave.js"
 import { joinResponse, syncError, writeError } from "../classic/responses.js"
@@ -60,12 +59,12 @@ export class ClassicMembers {
       return refuse(Errors.INVALID_SESSION_TIMEOUT)
     if (group.members.size >= settings.consumerMaxSize && !isKnown(group, request))
       return refuse(Errors.GROUP_MAX_SIZE_REACHED)
-    const subscription = request.protocols[0] && readSubscription(request.protocols[0].metadata)
-    if (subscription === undefined || !isSupported(group, request)) return refuse(Errors.INCONSISTENT_GROUP_PROTOCOL)
-    const memberId =
-      request.memberId === "" ? newMemberId(request.groupInstanceId ?? client.clientId, random) : request.memberId
+    if (!isSupported(group, request)) return refuse(Errors.INCONSISTENT_GROUP_PROTOCOL)
+    const memberId = request.memberId === "" ? random.uuid() : request.memberId
     if (request.memberId === "" && request.groupInstanceId === null && client.version >= requiredMemberIdVersion)
       return refuse(Errors.MEMBER_ID_REQUIRED, memberId)
+    const subscription = request.protocols[0] && readSubscription(request.protocols[0].metadata)
+    if (subscription === undefined) return refuse(Errors.INCONSISTENT_GROUP_PROTOCOL)
     const found = this.#joining(group, request, memberId)
     if (typeof found === "number") return refuse(found)
     // What a later version wrote of it is not understood: it can only begin again, with nothing.
@@ -104,7 +103,7 @@ export class ClassicMembers {
       clientId: client.clientId,
       clientHost: client.clientHost,
       subscribedTopicNames: topicNames(subscription.topics),
-      subscribedTopicRegex: null,
+      subscribedTopicRegex: "",
       rebalanceTimeoutMs: request.rebalanceTimeoutMs === -1 ? request.sessionTimeoutMs : request.rebalanceTimeoutMs,
       serverAssignor: null,
       classic: { sessionTimeoutMs: request.sessionTimeoutMs, supportedProtocols: keptProtocols(request.protocols) },

@@ -24,7 +24,8 @@ export type ConsumerGroupState = "Empty" | "Assigning" | "Reconciling" | "Stable
 
 export class ConsumerGroup implements GroupBase {
   readonly kind = "consumer"
-  #groupEpoch = 0
+  /** Kafka's first: a group without a record of its epoch is in this one. */
+  #groupEpoch = 1
   #metadataHash = 0
   #assignmentEpoch = 0
   #assignmentTimestampMs = 0

@@ -56,7 +56,7 @@ export const newMember = (memberId: string): ConsumerMember => ({
   clientId: "",
   clientHost: "",
   subscribedTopicNames: [],
-  subscribedTopicRegex: null,
+  subscribedTopicRegex: "",
   rebalanceTimeoutMs: -1,
   serverAssignor: null,
   classic: null,

@@ -13,6 +13,7 @@ import {
   consumerProtocolAssignment,
   consumerProtocolSubscription,
 } from "../../../protocol/messages/consumer-protocol.js"
+import { payloadElementsMax } from "../classic/subscriptions.js"
 import { type OwnedPartitions, ownedInEpoch, type ReportedPartitions, topicPartitionsOf } from "./owned-partitions.js"
 import type { Assignment } from "../../../assignment/assignor.js"
 import type { Uuid } from "../../../base/ids.js"
@@ -42,6 +43,7 @@ export function readAssignment(bytes: Buffer): NamedPartitions | undefined {
 function readVersioned<Value>(bytes: Buffer, read: (reader: Reader, version: number) => Value): Value | undefined {
   try {
     const reader = new Reader(bytes)
+    reader.elementsLeft = payloadElementsMax
     const version = reader.int16()
     return version < 0 ? undefined : read(reader, version)
   } catch (error) {

@@ -18,7 +18,7 @@ function commit(
 ): ErrorName {
   const topics = [{ name: "t", partitions: partitions.map((partitionIndex) => ({ partitionIndex })) }]
   const identity = { memberId, groupInstanceId: null, generationIdOrMemberEpoch, version, topics }
-  return errorByCode(group.harness.protocol.consumer.checkCommit(group.group, identity, group.harness.now()))!.name
+  return errorByCode(group.harness.protocol.consumer.checkCommit(group.group, identity))!.name
 }
 
 const fetch = (group: ConsumerTest, memberId: string | null, epoch: number): ErrorName =>
@@ -31,15 +31,15 @@ test("commits: the epoch of the member, or an older one in which it had the part
   group.settle()
   const kept = [...group.client("a").holds].map((name) => Number(name.slice(2)))
   const lost = [0, 1, 2, 3].filter((partition) => !kept.includes(partition))
-  assert.equal(group.client("a").epoch, 2)
-  assert.equal(commit(group, "a", 2, lost), "NONE", "in the member's own epoch nothing is asked")
-  assert.equal(commit(group, "a", 3), "STALE_MEMBER_EPOCH")
-  assert.equal(commit(group, "a", 1, kept), "NONE", "given in epoch 1, and still there")
-  assert.equal(commit(group, "a", 1, [...kept, lost[0]!]), "STALE_MEMBER_EPOCH", "one is gone")
-  assert.equal(commit(group, "b", 1, lost), "STALE_MEMBER_EPOCH", "given in epoch 2")
+  assert.equal(group.client("a").epoch, 3)
+  assert.equal(commit(group, "a", 3, lost), "NONE", "in the member's own epoch nothing is asked")
+  assert.equal(commit(group, "a", 4), "STALE_MEMBER_EPOCH")
+  assert.equal(commit(group, "a", 2, kept), "NONE", "given in epoch 2, and still there")
+  assert.equal(commit(group, "a", 2, [...kept, lost[0]!]), "STALE_MEMBER_EPOCH", "one is gone")
+  assert.equal(commit(group, "b", 2, lost), "STALE_MEMBER_EPOCH", "given in epoch 3")
   assert.equal(commit(group, "nobody", 2), "UNKNOWN_MEMBER_ID")
   assert.equal(commit(group, "", -1), "UNKNOWN_MEMBER_ID", "there are members")
-  assert.equal(commit(group, "a", 2, [], 8), "UNSUPPORTED_VERSION")
+  assert.equal(commit(group, "a", 3, [], 8), "UNSUPPORTED_VERSION")
   group.leave("a")
   group.leave("b")
   assert.equal(commit(group, "", -1), "NONE", "the group is empty")
@@ -52,16 +52,17 @@ test("commits: what is to be let go of may still be committed", () => {
   group.join("b")
   group.lag("a")
   assert.equal(group.member("a").pendingRevocation.size, 1)
-  assert.equal(commit(group, "a", 1, [0, 1]), "NONE")
+  assert.equal(commit(group, "a", 2, [0, 1]), "NONE")
 })
 
 test("fetches: the epoch of the member, if one is said", () => {
   const group = new ConsumerTest()
   group.join("a")
   assert.equal(fetch(group, null, -1), "NONE")
-  assert.equal(fetch(group, "a", -1), "NONE")
-  assert.equal(fetch(group, "a", 1), "NONE")
-  assert.equal(fetch(group, "a", 2), "STALE_MEMBER_EPOCH")
+  assert.equal(fetch(group, "a", -1), "STALE_MEMBER_EPOCH", "whoever says who it is must say when")
+  assert.equal(fetch(group, "b", -1), "UNKNOWN_MEMBER_ID")
+  assert.equal(fetch(group, "a", 2), "NONE")
+  assert.equal(fetch(group, "a", 3), "STALE_MEMBER_EPOCH")
   assert.equal(fetch(group, "b", 1), "UNKNOWN_MEMBER_ID")
 })
 
@@ -78,15 +79,15 @@ test("a group is described as it is", () => {
       errorCode: 0,
       groupId,
       groupState: "Reconciling",
-      groupEpoch: 2,
-      assignmentEpoch: 2,
+      groupEpoch: 3,
+      assignmentEpoch: 3,
       assignorName: "uniform",
       members: 2,
     },
   )
   const [a] = described.members
-  assert.deepEqual(a!.assignment.topicPartitions, [{ topicId: topicIdOf("t"), topicName: "t", partitions: [0] }])
-  assert.deepEqual([a!.memberId, a!.rackId, a!.instanceId, a!.memberType, a!.memberEpoch], ["a", "r", "i", 1, 1])
+  assert.deepEqual(a!.assignment.topicPartitions, [{ topicId: topicIdOf("t"), topicName: "t", partitions: [0, 1] }])
+  assert.deepEqual([a!.memberId, a!.rackId, a!.instanceId, a!.memberType, a!.memberEpoch], ["a", "r", "i", 1, 2])
   assert.deepEqual(consumer.listed(group.group), {
     groupState: "Reconciling",
     protocolType: "consumer",

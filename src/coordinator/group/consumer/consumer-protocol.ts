@@ -136,7 +136,7 @@ export class ConsumerProtocol implements GroupProtocol<ConsumerGroup> {
   /** Nobody is parked here: a heartbeat is answered at once, or when its records are written. */
   unloaded(_group: ConsumerGroup, _error: ErrorCode): void {}
 
-  checkCommit(group: ConsumerGroup, commit: ConsumerCommit, now: Now): ErrorCode {
+  checkCommit(group: ConsumerGroup, commit: ConsumerCommit): ErrorCode {
     const { memberId, generationIdOrMemberEpoch: epoch, version } = commit
     if (epoch < 0 && group.isEmpty) return Errors.NONE
     const member = group.members.get(memberId)
@@ -144,7 +144,7 @@ export class ConsumerProtocol implements GroupProtocol<ConsumerGroup> {
     if (member.classic === null && version < epochCommitVersion) return Errors.UNSUPPORTED_VERSION
     if (epoch !== member.memberEpoch && !(epoch < member.memberEpoch && this.#hasSince(member, epoch, commit.topics)))
       return staleEpoch(member)
-    this.#changes.touch(group, member, now)
+    // Unlike in a classic group, a commit is no sign of life.
     return Errors.NONE
   }
 
@@ -165,8 +165,8 @@ export class ConsumerProtocol implements GroupProtocol<ConsumerGroup> {
   }
 
   checkFetch(group: ConsumerGroup, memberId: string | null, memberEpoch: number): ErrorCode {
-    if (memberId === null || memberEpoch < 0) return Errors.NONE
-    const member = group.members.get(memberId)
+    if (memberId === null && memberEpoch < 0) return Errors.NONE
+    const member = group.members.get(memberId ?? "")
     if (member === undefined) return Errors.UNKNOWN_MEMBER_ID
     return member.memberEpoch === memberEpoch ? Errors.NONE : staleEpoch(member)
   }

@@ -5,10 +5,11 @@
  * until the new protocol takes it from them.
  */
 import { Errors } from "../../../protocol/errors.js"
-import { ClassicGroup } from "../classic/classic-group.js"
+import { ClassicGroup, noBytes } from "../classic/classic-group.js"
 import type { ClassicMember } from "../classic/classic-member.js"
 import type { ClassicProtocol } from "../classic/classic-protocol.js"
 import { groupTombstone } from "../classic/records.js"
+import { bytesOf, subscriptionBytesMax } from "../classic/subscriptions.js"
 import type { GroupRecord, Now, Outcome } from "../contract.js"
 import type { GroupRecordOf } from "../group-records.js"
 import { ConsumerGroup } from "./consumer-group.js"
@@ -46,16 +47,18 @@ export class Conversions {
   /** For a member of the consumer protocol that wants to join what is, until now, no group of that. Errors: GROUP_ID_NOT_FOUND. */
   upgrade(groupId: string, now: Now): Joinable | Refused {
     const classicGroup = this.changes.groups.get(groupId)
-    const no = (why: string) => refused(Errors.GROUP_ID_NOT_FOUND, `Group ${groupId} cannot be upgraded: ${why}.`)
+    const no = (why: string) =>
+      refused(Errors.GROUP_ID_NOT_FOUND, `Cannot upgrade classic group ${groupId} to consumer group because ${why}.`)
     if (!(classicGroup instanceof ClassicGroup)) return no("it is neither a classic nor a consumer group")
     if (classicGroup.state === "Empty" || classicGroup.state === "Dead")
       return { group: new ConsumerGroup(groupId), records: [groupTombstone(groupId)], isNew: true }
     const { consumerMigrationPolicy: policy, consumerMaxSize } = this.changes.context.settings
-    if (policy !== "bidirectional" && policy !== "upgrade") return no("the migration policy does not allow it")
-    if (classicGroup.protocolType !== consumerProtocolType) return no("it is not a group of consumers")
-    if (classicGroup.members.size > consumerMaxSize) return no(`it has more than ${consumerMaxSize} members`)
+    if (policy !== "bidirectional" && policy !== "upgrade") return no("online upgrade is disabled")
+    if (classicGroup.protocolType !== consumerProtocolType)
+      return no("the group does not use the consumer embedded protocol")
+    if (classicGroup.members.size > consumerMaxSize) return no("the group size exceeds the consumer group maximum size")
     const members = this.#membersOf(classicGroup)
-    if (members === undefined) return no("what its members say of subscription or assignment cannot be read")
+    if (members === undefined) return no("the embedded consumer protocol is malformed")
     const records = [groupTombstone(groupId), ...recordsOf(classicGroup, members)]
     // The group as it will be. The one the shard has is made by the replay of the same records.
     const group = new ConsumerGroup(groupId)
@@ -71,6 +74,8 @@ export class Conversions {
 
   #membersOf(group: ClassicGroup): ConvertedMember[] | undefined {
     const members: ConvertedMember[] = []
+    if (bytesOf([...group.members.values()].map((member) => subscriptionOf(group, member))) > subscriptionBytesMax)
+      return undefined
     for (const member of group.members.values()) {
       const converted = this.#memberOf(group, member)
       if (converted === undefined) return undefined
@@ -81,8 +86,7 @@ export class Conversions {
 
   #memberOf(group: ClassicGroup, member: ClassicMember): ConvertedMember | undefined {
     const image = this.changes.context.image()
-    const metadata = member.metadata(group.protocolName) ?? member.protocols[0]?.metadata
-    const subscription = metadata === undefined ? undefined : readSubscription(metadata)
+    const subscription = readSubscription(subscriptionOf(group, member))
     const assigned = readAssignment(group.assignmentOf(member.memberId))
     if (subscription === undefined || assigned === undefined) return undefined
     const { target, owned } = assignmentFromNames(assigned, group.generationId, image)
@@ -181,6 +185,9 @@ export class Conversions {
     }
   }
 }
+
+const subscriptionOf = ({ protocolName }: ClassicGroup, member: ClassicMember): Buffer =>
+  member.metadata(protocolName) ?? member.protocols[0]?.metadata ?? noBytes
 
 interface ConvertedMember {
   readonly member: ConsumerMember

@@ -44,11 +44,20 @@ export function describeConsumerGroup(
       clientHost: member.clientHost,
       subscribedTopicNames: [...member.subscribedTopicNames],
       subscribedTopicRegex: member.subscribedTopicRegex,
-      assignment: { topicPartitions: named(image, member.assigned) },
+      assignment: { topicPartitions: named(image, heldBy(member)) },
       targetAssignment: { topicPartitions: named(image, group.target(member.memberId)) },
       memberType: member.classic === null ? consumerMemberType : classicMemberType,
     })),
   }
+}
+
+/** Also what the member is yet to let go of: nobody else has it. */
+function heldBy({ assigned, pendingRevocation }: ConsumerMember): OwnedPartitions {
+  if (pendingRevocation.size === 0) return assigned
+  const held = new Map(assigned)
+  for (const [topicId, epochs] of pendingRevocation)
+    held.set(topicId, new Map([...(held.get(topicId) ?? []), ...epochs]))
+  return held
 }
 
 const named = (image: MetadataImage, partitions: OwnedPartitions | Assignment): DescribedPartitions =>

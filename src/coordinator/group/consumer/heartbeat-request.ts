@@ -30,6 +30,9 @@ export const refusal = ({ error, message }: Refused): HeartbeatResponse => ({
 /** From this version on members make their own ids. */
 const ownMemberIdVersion = 1
 
+/** Of one member. They are put in order at once; a batch of the log holds so many by default only if they are of eight letters or less. */
+export const subscribedTopicsMax = 110_000
+
 const isBlank = (text: string | null): boolean => text !== null && text.trim() === ""
 
 /** Errors: INVALID_REQUEST, UNSUPPORTED_ASSIGNOR. */
@@ -54,6 +57,8 @@ export function invalidHeartbeat(
   } else if (memberEpoch === leavingStaticEpoch) {
     if (request.instanceId === null) return invalid("InstanceId can't be null.")
   } else if (memberEpoch < leavingEpoch) return invalid("MemberEpoch is invalid.")
+  if ((request.subscribedTopicNames?.length ?? 0) > subscribedTopicsMax)
+    return invalid(`SubscribedTopicNames can't have more than ${subscribedTopicsMax} names.`)
   const { serverAssignor } = request
   if (serverAssignor !== null && !consumerAssignors.includes(serverAssignor))
     return refused(

@@ -4,6 +4,7 @@ import { Errors } from "../../../protocol/errors.js"
 import type { RequestInputOf } from "../../../protocol/message.js"
 import type { consumerGroupHeartbeat } from "../../../protocol/messages/consumer-group-heartbeat.js"
 import { ConsumerTest, errorName, groupId, rebalanceTimeoutMs, topicIdOf } from "./testing/consumer-test.js"
+import { subscribedTopicsMax } from "./heartbeat-request.js"
 
 type Input = Partial<RequestInputOf<typeof consumerGroupHeartbeat>>
 const atOnce = { settings: { consumerAssignmentIntervalMs: () => 0 } }
@@ -37,6 +38,15 @@ test("what a heartbeat must say", () => {
     assert.ok(answer.errorMessage, rule)
     assert.equal(group.harness.groups.get(groupId), undefined)
   }
+})
+
+test("a subscription to more topics than could be written is refused before it is looked at", () => {
+  const group = new ConsumerTest()
+  const names = (count: number) => Array.from({ length: count }, (_, index) => `n${index}`)
+  const send = (count: number) =>
+    errorName(group.send("a", { ...joining, subscribedTopicNames: names(count) }, "a asks").answer)
+  assert.equal(send(subscribedTopicsMax + 1), "INVALID_REQUEST")
+  assert.equal(send(subscribedTopicsMax), "NONE")
 })
 
 test("in version 0 the coordinator names a member that does not", () => {
@@ -78,7 +88,7 @@ test("the first member is given everything at once", () => {
   const group = new ConsumerTest({ t: 3 })
   assert.equal(group.join("a"), "NONE")
   assert.equal(group.holds("a"), "t-0 t-1 t-2")
-  assert.equal(group.client("a").epoch, 1)
+  assert.equal(group.client("a").epoch, 2)
   assert.equal(group.state, "Stable")
 })
 
@@ -89,14 +99,14 @@ test("a partition is given to another only after its owner said that it let go",
   assert.equal(group.holds("b"), "")
   assert.equal(group.beat("a"), "NONE")
   assert.equal(group.client("a").assigned.length, 2)
-  assert.equal(group.client("a").epoch, 1)
+  assert.equal(group.client("a").epoch, 2)
   group.beat("b")
   assert.equal(group.holds("b"), "", "a has been told, but has not said that it let go")
   group.lag("a")
   group.beat("b")
   assert.equal(group.holds("b"), "")
   group.beat("a")
-  assert.equal(group.client("a").epoch, 2)
+  assert.equal(group.client("a").epoch, 3)
   group.beat("b")
   assert.equal(group.client("b").holds.size, 2)
   group.settle()
@@ -137,7 +147,7 @@ test("an answer waits until what it says is safe", () => {
   group.harness.holdWrites()
   const asked = group.joinAsked("a")
   assert.ok(!asked.isAnswered)
-  const second = group.send("a", { memberEpoch: 1 }, "a sends a heartbeat")
+  const second = group.send("a", { memberEpoch: 2 }, "a sends a heartbeat")
   assert.ok(!second.isAnswered)
   group.harness.completeWrites()
   assert.equal(errorName(asked.answer), "NONE")
@@ -159,16 +169,16 @@ test("epochs: too new is fenced; the one before is taken if the member has no mo
   group.beat("a")
   group.losesNextAnswer = true
   group.beatInFull("a", ["t", "other"])
-  assert.equal(group.member("a").memberEpoch, 2)
-  assert.equal(group.client("a").epoch, 1)
+  assert.equal(group.member("a").memberEpoch, 3)
+  assert.equal(group.client("a").epoch, 2)
   const owned = (partitions: number[]): Input => ({ topicPartitions: [{ topicId: topicIdOf("t"), partitions }] })
   const ask = (input: Input) => errorName(group.send("b", { memberId: "a", ...input }, "a asks").answer)
-  assert.equal(ask({ memberEpoch: 3 }), "FENCED_MEMBER_EPOCH")
-  assert.equal(ask({ memberEpoch: 1 }), "FENCED_MEMBER_EPOCH", "it does not say what it has")
-  assert.equal(ask({ memberEpoch: 1, ...owned([0, 7]) }), "FENCED_MEMBER_EPOCH", "it has what it was not given")
-  assert.equal(ask({ memberEpoch: 1, ...owned([0, 1]) }), "NONE")
+  assert.equal(ask({ memberEpoch: 4 }), "FENCED_MEMBER_EPOCH")
+  assert.equal(ask({ memberEpoch: 2 }), "FENCED_MEMBER_EPOCH", "it does not say what it has")
+  assert.equal(ask({ memberEpoch: 2, ...owned([0, 7]) }), "FENCED_MEMBER_EPOCH", "it has what it was not given")
+  assert.equal(ask({ memberEpoch: 2, ...owned([0, 1]) }), "NONE")
   group.beatInFull("a", ["t"])
-  assert.equal(ask({ memberEpoch: 1, ...owned([0]) }), "FENCED_MEMBER_EPOCH", "two epochs old")
+  assert.equal(ask({ memberEpoch: 2, ...owned([0]) }), "FENCED_MEMBER_EPOCH", "two epochs old")
   assert.equal(group.harness.notes.filter(({ event }) => event.type === "member-fenced").length, 1, "told once")
 })
 
@@ -179,7 +189,7 @@ test("a member that starts over keeps what it had and is told all of it", () => 
   const written = group.harness.committedRecords().length
   assert.equal(group.join("a"), "NONE")
   assert.equal(group.holds("a"), "t-0 t-1")
-  assert.equal(group.client("a").epoch, 1)
+  assert.equal(group.client("a").epoch, 2)
   assert.equal(group.harness.committedRecords().length, written)
 })
 
@@ -230,6 +240,22 @@ test("who is not heard of for a session is removed", () => {
   assert.equal(group.beat("a"), "UNKNOWN_MEMBER_ID")
 })
 
+test("a commit is no sign of life", () => {
+  const group = new ConsumerTest({ t: 2 }, atOnce)
+  group.join("a")
+  group.beat("a")
+  const commit = {
+    memberId: "a",
+    groupInstanceId: null,
+    generationIdOrMemberEpoch: group.client("a").epoch,
+    version: 9,
+  }
+  group.advance(44_000)
+  assert.equal(group.harness.protocol.consumer.checkCommit(group.group, commit), Errors.NONE)
+  group.advance(1000)
+  assert.equal(group.beat("a"), "UNKNOWN_MEMBER_ID")
+})
+
 test("whoever leaves is gone at once, and the last one leaves an empty group", () => {
   const group = new ConsumerTest({ t: 2 }, atOnce)
   group.join("a")
@@ -275,18 +301,18 @@ test("within the assignment interval topics that are not subscribed to any more 
 test("a target is made at most once per interval, and without a heartbeat too", () => {
   const group = new ConsumerTest({ t: 6 })
   group.join("a")
-  assert.equal(group.group.assignmentEpoch, 1)
+  assert.equal(group.group.assignmentEpoch, 2)
   for (const name of ["b", "c", "d"]) {
     group.advance(100)
     group.join(name)
     assert.equal(group.state, "Assigning")
-    assert.equal(group.client(name).epoch, 1)
+    assert.equal(group.client(name).epoch, 2)
   }
-  assert.equal(group.group.groupEpoch, 4)
+  assert.equal(group.group.groupEpoch, 5)
   group.advance(699)
-  assert.equal(group.group.assignmentEpoch, 1)
+  assert.equal(group.group.assignmentEpoch, 2)
   group.advance(1)
-  assert.equal(group.group.assignmentEpoch, 4)
+  assert.equal(group.group.assignmentEpoch, 5)
   assert.equal(group.group.assignmentTimestampMs, group.harness.now().wallMs)
   group.settle()
   assert.deepEqual(["a", "b", "c", "d"].map((name) => group.client(name).holds.size).sort(), [1, 1, 2, 2])
@@ -299,7 +325,7 @@ test("a pending target is made by the next coordinator", () => {
   assert.equal(group.state, "Assigning")
   group.harness.reload()
   group.advance(1000)
-  assert.equal(group.group.assignmentEpoch, 2)
+  assert.equal(group.group.assignmentEpoch, 3)
   group.settle()
 })
 
@@ -309,7 +335,7 @@ test("the target of a very large group is made in a decision of its own, which m
   assert.equal(group.client("a").holds.size, 100_000, "the first one cannot wait")
   group.join("b")
   assert.equal(group.state, "Assigning")
-  assert.equal(group.client("b").epoch, 1)
+  assert.equal(group.client("b").epoch, 2)
   group.advance(0)
   assert.equal(group.state, "Reconciling")
   assert.equal(group.group.target("b").get(topicIdOf("t"))!.length, 50_000)

@@ -83,17 +83,23 @@ export class Heartbeats {
     const { groupId, memberEpoch } = request
     const group = this.changes.find(groupId)
     if (memberEpoch === leavingEpoch || memberEpoch === leavingStaticEpoch) {
-      if (group === undefined) return refused(Errors.GROUP_ID_NOT_FOUND, `Consumer group ${groupId} not found.`)
+      if (group === undefined) return this.#noGroup(groupId, "Group")
       return this.#leave(group, request, now)
     }
     const joinable: Joinable | Refused =
       group !== undefined
         ? { group, records: [], isNew: false }
         : memberEpoch !== joiningEpoch
-          ? refused(Errors.GROUP_ID_NOT_FOUND, `Consumer group ${groupId} not found.`)
+          ? this.#noGroup(groupId, "Consumer group")
           : this.#newGroup(groupId, now)
     if ("error" in joinable) return joinable
     return this.#beat(joinable, request, client, now)
+  }
+
+  #noGroup(groupId: string, what: string): Refused {
+    const isOther = this.changes.groups.get(groupId) !== undefined
+    const message = isOther ? `Group ${groupId} is not a consumer group.` : `${what} ${groupId} not found.`
+    return refused(Errors.GROUP_ID_NOT_FOUND, message)
   }
 
   #newGroup(groupId: string, now: Now): Joinable | Refused {
@@ -142,8 +148,7 @@ export class Heartbeats {
     else if (updated !== member || found.how === "joins") draft.describeMember(updated)
     const reason = this.#changeOf(draft, member, updated, hasNewRegex, now)
     const hasSubscriptionChanged = reason !== undefined && found.how !== "joins"
-    if (reason !== undefined || group.groupEpoch === 0)
-      this.changes.updateEpoch(draft, reason ?? `member ${memberId} joined`, now)
+    if (reason !== undefined) this.changes.updateEpoch(draft, reason, now)
     this.changes.updateTarget(draft, now)
     member = updated
     if (!isReconciledTo(member, draft.assignmentEpoch) || hasSubscriptionChanged) {
@@ -217,7 +222,7 @@ export class Heartbeats {
     return `member ${updated.memberId} ${isMember ? "subscribes to other topics" : "joined"}`
   }
 
-  /** Whether it is known now which topics the expression stands for. */
+  /** Whether it is known now that the expression stands for topics. */
   #resolve(draft: GroupDraft, regex: string, now: Now): boolean {
     if (draft.resolved(regex) !== undefined) return true
     const resolution = new RegexResolution([regex], this.changes.context.image())
@@ -228,7 +233,7 @@ export class Heartbeats {
     this.changes.live.group(draft.groupId).regexesResolvedMs = now.monotonicMs
     const topics = resolution.topics.get(regex)!
     draft.setResolved(regex, { topics, version: resolution.version, timestampMs: now.wallMs })
-    return true
+    return topics.size > 0
   }
 
   #noteFenced({ groupId, memberId, memberEpoch, instanceId }: HeartbeatRequest, { error }: Refused, now: Now): void {

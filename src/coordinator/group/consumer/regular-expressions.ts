@@ -51,7 +51,7 @@ export function compileRegex(regex: string): CompiledRegex | string {
     return { matches: (name) => pattern.matches(name), cost: isPlain ? 1 : Math.max(1, cost / 16) }
   } catch (error) {
     if (!(error instanceof RE2JSException)) throw error
-    return error.message
+    return "error" in error && typeof error.error === "string" ? error.error : error.message
   }
 }
 
