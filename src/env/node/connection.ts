@@ -51,6 +51,7 @@ export class NodeConnection implements Connection {
   #queue: Queued[] = []
   #queuedBytes = 0
   #busy = false
+  #pumpIsComing = false
   #ending = false
   #endSent = false
   #closed = false
@@ -149,7 +150,13 @@ export class NodeConnection implements Connection {
       this.#queue.push({ payload, done: 0, sent: index === last ? sent : undefined })
       this.#queuedBytes += payload.length
     }
-    this.#pump()
+    if (this.#pumpIsComing || this.#busy) return
+    this.#pumpIsComing = true
+    // Answers that are ready in the same turn, as those of one sync are, go to the kernel in one call.
+    process.nextTick(() => {
+      this.#pumpIsComing = false
+      this.#pump()
+    })
   }
 
   end(): void {
