@@ -242,6 +242,9 @@ export abstract class GroupMember extends MemberConnections {
 
   async #commitLate(former: { identity: Identity; partitions: readonly OwnedPartition[] }): Promise<void> {
     this.#former = undefined
+    // A group that vanished counts its epochs anew: what was said in the former one cannot be told from what is said now.
+    const { memberId, generation } = former.identity
+    if (memberId === this.memberId && generation === this.generation) return
     const partitions = former.partitions.filter(({ topic, position }) => topic.isLive && position !== undefined)
     if (partitions.length > 0) await this.commitAs(former.identity, partitions)
   }
