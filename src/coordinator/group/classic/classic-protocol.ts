@@ -149,6 +149,8 @@ export class ClassicProtocol implements GroupProtocol<ClassicGroup> {
     const { size } = group.members
     const event = { generation: group.generationId, members: size }
     this.#rebalance.note(group, { type: "group-loaded", ...event }, now)
+    if (size > 0 && group.stateTimestampMs === undefined)
+      return this.startRebalance(group, "the group was converted, and its assignment is that of before", now)
     const { classicMaxSize } = this.context.settings
     if (size <= classicMaxSize) return nothingToWrite
     return this.startRebalance(

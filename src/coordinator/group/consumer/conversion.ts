@@ -124,7 +124,7 @@ export class Conversions {
     const remaining = [...group.members.values()].filter(({ memberId }) => !leaving.has(memberId))
     const protocol = commonProtocol(remaining)
     if (protocol === undefined) return undefined
-    const classicRecord = this.#classicRecord(group, remaining, protocol, now)
+    const classicRecord = this.#classicRecord(group, remaining, protocol)
     const { groupId } = group
     for (const memberId of group.members.keys()) this.changes.forget(group, memberId)
     const adopted = this.classic.adopt(
@@ -156,7 +156,6 @@ export class Conversions {
     group: ConsumerGroup,
     members: readonly ConsumerMember[],
     protocol: string,
-    now: Now,
   ): GroupRecordOf<"GroupMetadata"> {
     const image = this.changes.context.image()
     return {
@@ -167,7 +166,8 @@ export class Conversions {
         generation: group.groupEpoch,
         protocol,
         leader: members[0]!.memberId,
-        currentStateTimestamp: now.wallMs,
+        // No state that was reached: whoever loads the group as it is here has the rebalance still to begin that follows a conversion.
+        currentStateTimestamp: -1,
         members: members.map((member) => {
           const subscription = member.classic!.supportedProtocols.find(({ name }) => name === protocol)!.metadata
           return {

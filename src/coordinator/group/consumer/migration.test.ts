@@ -66,6 +66,16 @@ test("the group is classic again when the last member of the consumer protocol h
   assert.equal((group.harness.groups.get(groupId) as ClassicGroup).generationId, classic.generationId)
 })
 
+test("a coordinator that takes over right after a group became classic again begins the rebalance that is due", () => {
+  const group = twoClassic()
+  group.join("c")
+  group.settleBoth(["a", "b"], ["c"])
+  group.leave("c")
+  group.harness.reload()
+  assert.equal((group.harness.groups.get(groupId) as ClassicGroup).state, "PreparingRebalance")
+  assert.equal(group.classicBeat("a"), "REBALANCE_IN_PROGRESS", "what c had belongs to nobody")
+})
+
 test("a session that ends turns the group back, too", () => {
   const group = twoClassic()
   group.join("c")
