@@ -91,6 +91,8 @@ export class ConsumerMember extends GroupMember {
     }
     if (answer.errorCode !== Errors.NONE) return this.#onError(answer.errorCode as ErrorCode)
     if (isFull && this.topics === topics && [...this.owned.keys()].sort().join() === told) this.#mustTell = false
+    // Each new assignment is acknowledged, also one that changes nothing here: what it takes away may be of a topic that is gone already.
+    if (!isFull && answer.assignment !== null) this.#mustTell = true
     if (!isJoining) this.accepted("heartbeat", { memberId: this.memberId, generation: epoch }, [], sentMs)
     await this.#take(answer, sentMs)
   }
