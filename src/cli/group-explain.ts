@@ -186,7 +186,6 @@ const eventTexts: Readonly<Record<string, string>> = {
   "partitions-revoked": "was asked to give up partitions",
   "offsets-expired": "committed offsets expired",
   "offsets-deleted": "committed offsets were deleted",
-  "offsets-reset": "committed offsets were reset",
 }
 
 function eventText(event: Explanation["events"][number], word: string): string {

@@ -205,10 +205,6 @@ export class Shard<S extends ShardState<R>, R extends ShardRecord> {
     this.#deadlines.cancel(key)
   }
 
-  get timers(): number {
-    return this.#deadlines.size
-  }
-
   /** The leadership is gone, or the broker stops. */
   unload(reason: string, error: ErrorCode = Errors.NOT_COORDINATOR): void {
     if (this.#status === "unloaded") return

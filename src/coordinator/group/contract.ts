@@ -82,7 +82,6 @@ export type GroupEventType =
   | "partitions-revoked"
   | "offsets-expired"
   | "offsets-deleted"
-  | "offsets-reset"
 
 /** One line of a group's timeline; absent fields do not apply. */
 export interface GroupEvent {
@@ -169,6 +168,8 @@ export interface GroupProtocol<G extends GroupBase> {
   describe(group: G): Omit<DescribedClassicGroup, "authorizedOperations">
   /** NONE, NON_EMPTY_GROUP or GROUP_ID_NOT_FOUND. */
   checkDelete(group: G): ErrorCode
+  /** Whether single offsets may be deleted: of consumers those of topics they do not read (`isSubscribedTo`), of others it is not known what they use. */
+  checkOffsetDelete(group: G): ErrorCode
   /** The records that remove the group itself, not its offsets. */
   tombstones(group: G): readonly GroupRecord[]
   isSubscribedTo(group: G, topic: string): boolean

@@ -263,8 +263,4 @@ export class GroupShard implements ShardState<GroupRecord> {
     if (records.length === 0) this.#groups.delete(groupId)
     return { records, mayBeSplit: true, onWritten: respond }
   }
-
-  get isEmpty(): boolean {
-    return this.#groups.size === 0 && this.#offsets.size === 0
-  }
 }

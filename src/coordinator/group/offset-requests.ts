@@ -173,10 +173,8 @@ export class OffsetRequests {
     const found = this.find(groupId)
     if (found === undefined) return refuse(Errors.GROUP_ID_NOT_FOUND)
     const { group, rules } = found
-    const state = rules.checkDelete(group)
-    // A group of consumers may lose offsets of what it does not read; of others nobody knows what they read.
-    if (state !== Errors.NONE && (state !== Errors.NON_EMPTY_GROUP || rules.listed(group).protocolType !== "consumer"))
-      return refuse(state)
+    const refused = rules.checkOffsetDelete(group)
+    if (refused !== Errors.NONE) return refuse(refused)
     const records: GroupRecord[] = []
     const answers = topics.map(({ name, partitions }) => {
       const errorCode = rules.isSubscribedTo(group, name) ? Errors.GROUP_SUBSCRIBED_TO_TOPIC : Errors.NONE

@@ -232,7 +232,6 @@ export class ClassicProtocol implements GroupProtocol<ClassicGroup> {
     return group.state === "Empty" ? Errors.NONE : Errors.NON_EMPTY_GROUP
   }
 
-  /** Of single offsets: consumers are asked by topic (`isSubscribedTo`), of others it is not known what they use. */
   checkOffsetDelete(group: ClassicGroup): ErrorCode {
     const error = this.checkDelete(group)
     return error === Errors.NON_EMPTY_GROUP && group.isConsumerProtocolType ? Errors.NONE : error

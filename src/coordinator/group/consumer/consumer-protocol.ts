@@ -191,6 +191,10 @@ export class ConsumerProtocol implements GroupProtocol<ConsumerGroup> {
     return group.isEmpty ? Errors.NONE : Errors.NON_EMPTY_GROUP
   }
 
+  checkOffsetDelete(): ErrorCode {
+    return Errors.NONE
+  }
+
   tombstones(group: ConsumerGroup): readonly GroupRecord[] {
     return tombstonesOf(group)
   }
