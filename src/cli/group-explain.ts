@@ -33,21 +33,22 @@ export async function explainGroupCommand(groupId: string, options: ExplainOptio
   }
   const { network } = createNodeEnv({ json: false })
   try {
-    const explanation = await askCoordinator(network, address, groupId)
-    if (explanation.errorCode === Errors.GROUP_ID_NOT_FOUND) {
+    const answer = await askCoordinator(network, address, groupId)
+    const errorCode = typeof answer === "number" ? answer : answer.errorCode
+    if (errorCode === Errors.GROUP_ID_NOT_FOUND) {
       say(`there is no group ${groupId}`)
       process.exitCode = exitNotFound
-    } else if (explanation.errorCode !== Errors.NONE) {
-      say(`the coordinator of ${groupId} answered ${errorByCode(explanation.errorCode)?.name ?? explanation.errorCode}`)
+    } else if (typeof answer === "number" || errorCode !== Errors.NONE) {
+      say(`the coordinator of ${groupId} answered ${errorByCode(errorCode)?.name ?? errorCode}`)
       process.exitCode = 1
     } else
       process.stdout.write(
-        options.output === "json" ? `${jsonOf(groupId, explanation)}\n` : textOf(groupId, explanation, Date.now()),
+        options.output === "json" ? `${jsonOf(groupId, answer)}\n` : textOf(groupId, answer, Date.now()),
       )
   } catch (error) {
     if (error instanceof NetworkError) say(`no broker at ${options.bootstrapServer}: ${error.message}`)
     else if (error instanceof ConnectionClosed)
-      say(`the broker closed the connection: it does not explain groups. This command works with Ottla only`)
+      say("the broker closed the connection: it does not explain groups. This command works with Ottla only")
     else throw error
     process.exitCode = 1
   }
@@ -58,11 +59,12 @@ function parseAddress(text: string): { host: string; port: number } | undefined 
   return match === null ? undefined : { host: match[1] ?? match[2]!, port: Number(match[3]) }
 }
 
+/** Or the error of whoever was to say where the coordinator is. */
 async function askCoordinator(
   network: Network,
   bootstrap: { host: string; port: number },
   groupId: string,
-): Promise<Explanation> {
+): Promise<Explanation | number> {
   const first = await WireClient.connect(network, bootstrap)
   const { coordinators } = await first.send(
     findCoordinator,
@@ -72,22 +74,11 @@ async function askCoordinator(
   )
   first.close()
   const { host, port, errorCode } = coordinators[0]!
-  if (errorCode !== Errors.NONE) return { ...emptyExplanation, errorCode }
+  if (errorCode !== Errors.NONE) return errorCode
   const client = await WireClient.connect(network, { host, port })
   const explanation = await client.send(explainGroup, 0, { groupId }, "ottla")
   client.close()
   return explanation
-}
-
-const emptyExplanation: Explanation = {
-  errorCode: Errors.NONE,
-  groupType: "",
-  groupState: "",
-  protocol: "",
-  generation: -1,
-  members: [],
-  events: [],
-  topics: [],
 }
 
 /** Values that do not apply are left out. */
