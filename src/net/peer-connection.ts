@@ -213,7 +213,8 @@ class OpenConnection implements Receiver, FrameConsumer {
     if (waiting === undefined || waiting.correlationId !== correlationId) {
       release()
       waiting?.fail(new PeerError("malformed", `${this.name} answered request ${correlationId} out of turn`))
-      return this.end("malformed", "sent an answer that nobody waits for")
+      this.end("malformed", "sent an answer that nobody waits for")
+      return
     }
     try {
       waiting.take({ bytes: frame, release: once(release) })
