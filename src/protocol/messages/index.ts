@@ -4,9 +4,11 @@
  * Owns the list, from which ApiVersions, documentation and generated tests come. An API that is not in it does not exist.
  */
 import type { Api } from "../message.js"
+import { addRaftVoter } from "./add-raft-voter.js"
 import { alterConfigs } from "./alter-configs.js"
 import { alterReplicaLogDirs } from "./alter-replica-log-dirs.js"
 import { apiVersions } from "./api-versions.js"
+import { beginQuorumEpoch } from "./begin-quorum-epoch.js"
 import { consumerGroupDescribe } from "./consumer-group-describe.js"
 import { consumerGroupHeartbeat } from "./consumer-group-heartbeat.js"
 import { createPartitions } from "./create-partitions.js"
@@ -22,7 +24,9 @@ import { describeProducers } from "./describe-producers.js"
 import { describeQuorum } from "./describe-quorum.js"
 import { describeTopicPartitions } from "./describe-topic-partitions.js"
 import { electLeaders } from "./elect-leaders.js"
+import { endQuorumEpoch } from "./end-quorum-epoch.js"
 import { explainGroup } from "./explain-group.js"
+import { fetchSnapshot } from "./fetch-snapshot.js"
 import { fetch } from "./fetch.js"
 import { findCoordinator } from "./find-coordinator.js"
 import { heartbeat } from "./heartbeat.js"
@@ -39,7 +43,10 @@ import { offsetDelete } from "./offset-delete.js"
 import { offsetFetch } from "./offset-fetch.js"
 import { offsetForLeaderEpoch } from "./offset-for-leader-epoch.js"
 import { produce } from "./produce.js"
+import { removeRaftVoter } from "./remove-raft-voter.js"
 import { syncGroup } from "./sync-group.js"
+import { updateRaftVoter } from "./update-raft-voter.js"
+import { vote } from "./vote.js"
 
 const declared: readonly Api[] = [
   produce,
@@ -77,6 +84,13 @@ const declared: readonly Api[] = [
   offsetDelete,
   consumerGroupHeartbeat,
   consumerGroupDescribe,
+  vote,
+  beginQuorumEpoch,
+  endQuorumEpoch,
+  fetchSnapshot,
+  addRaftVoter,
+  removeRaftVoter,
+  updateRaftVoter,
 ]
 
 /** Ascending by key. */
