@@ -5,11 +5,9 @@
  * answers at once that there is no coordinator yet; here whoever asks first waits, so that his first answer is right already.
  */
 import { consumerOffsetsTopic } from "../coordinator/group/group-coordinator.js"
-import type { CreatableTopic } from "../controller/topics.js"
 import type { Logger } from "../env/env.js"
 import type { MetadataImage } from "../metadata/image.js"
-import { Errors } from "../protocol/errors.js"
-import type { MetadataController } from "./metadata-controller.js"
+import type { TopicCreation, TopicToCreate } from "./topic-creation.js"
 
 export interface OffsetsTopicSettings {
   readonly numPartitions: number
@@ -20,7 +18,7 @@ export interface OffsetsTopicSettings {
 }
 
 export interface InternalTopicCreationOptions {
-  readonly controller: Pick<MetadataController, "createTopics">
+  readonly topics: Pick<TopicCreation, "create">
   readonly image: () => MetadataImage
   readonly offsetsTopic: OffsetsTopicSettings
   readonly log: Logger
@@ -42,9 +40,8 @@ export class InternalTopicCreation {
   }
 
   async #create(): Promise<void> {
-    const [result] = await this.options.controller.createTopics([this.#offsetsTopic()], { validateOnly: false })
-    const failure = result !== undefined && "failure" in result ? result.failure : undefined
-    if (failure === undefined || failure.errorCode === Errors.TOPIC_ALREADY_EXISTS) return
+    const failure = (await this.options.topics.create([this.#offsetsTopic()])).get(consumerOffsetsTopic)
+    if (failure === undefined) return
     const reason = failure.errorMessage ?? `error ${failure.errorCode}`
     // Clients ask again, several times a second.
     if (reason === this.#lastFailure) return
@@ -52,7 +49,7 @@ export class InternalTopicCreation {
     this.options.log.log("warn", "the topic of committed offsets could not be made, so there are no groups", { reason })
   }
 
-  #offsetsTopic(): CreatableTopic {
+  #offsetsTopic(): TopicToCreate {
     const { numPartitions, replicationFactor, replicationFactorIsDefault, segmentBytes } = this.options.offsetsTopic
     const alive = [...this.options.image().brokers.values()].filter(({ fenced }) => !fenced).length
     return {

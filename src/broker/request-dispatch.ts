@@ -6,24 +6,37 @@
  */
 import { InvariantError } from "../base/assert.js"
 import { MalformedError, Reader } from "../base/reader.js"
-import type { HandledRequest, InboundFrame, Reply, ServerConnection } from "../net/server-connection.js"
+import type { HandledRequest, InboundFrame, Reply } from "../net/server-connection.js"
 import { apiVersions } from "../protocol/messages/api-versions.js"
 import { Errors } from "../protocol/errors.js"
+import type { Api } from "../protocol/message.js"
 import { decodeRequestHeader, encodeResponse, type RequestHeader } from "../protocol/request-header.js"
-import type { ApiHandler, Handled, RequestContext, ResponseOrEnd, Services } from "./services.js"
+import type { ApiHandler, Handled, NodeServices, RequestConnection, RequestContext, ResponseOrEnd } from "./services.js"
 
-export interface DispatchOptions {
-  readonly handlers: readonly ApiHandler[]
-  readonly listenerName: (connection: ServerConnection) => string
+export interface DispatchOptions<S extends NodeServices> {
+  readonly handlers: readonly ApiHandler<Api, S>[]
+  /** Requests that go as they are to the active controller (KIP-590). */
+  readonly forwarding?: Forwarding
+  readonly listenerName: (connection: RequestConnection) => string
   /** An invariant is broken: the node must stop. */
   readonly onInvariantBroken: (error: InvariantError) => void
 }
 
-export function requestDispatch(
-  services: Services,
-  options: DispatchOptions,
-): (frame: InboundFrame, connection: ServerConnection) => HandledRequest {
+export interface Forwarding {
+  readonly apis: readonly Api[]
+  /** Header and body in, header and body out. Undefined: there is no answer to be had. `request` is not kept. */
+  forward(request: Buffer, connection: RequestConnection): Promise<Buffer | undefined>
+}
+
+export interface RequestDispatch {
+  handle(frame: InboundFrame, connection: RequestConnection): HandledRequest
+  /** Answers a request that came inside another: header and body in, header and body out. Undefined: what was asked has no answer. */
+  answer(request: Buffer, connection: RequestConnection): Promise<Buffer | undefined>
+}
+
+export function requestDispatch<S extends NodeServices>(services: S, options: DispatchOptions<S>): RequestDispatch {
   const handlers = new Map(options.handlers.map((each) => [each.api.key, each]))
+  const forwarded = new Map(options.forwarding?.apis.map((api) => [api.key, api]))
   const { env } = services
 
   const fail = (error: unknown, what: string): Reply => {
@@ -34,7 +47,7 @@ export function requestDispatch(
     return "close"
   }
 
-  return (frame, connection) => {
+  const handle = (frame: InboundFrame, connection: RequestConnection): HandledRequest => {
     let header: RequestHeader
     const reader = new Reader(frame.bytes)
     try {
@@ -44,6 +57,7 @@ export function requestDispatch(
     }
     const { apiKey, apiVersion, correlationId } = header
     const entry = handlers.get(apiKey)
+    if (entry === undefined && forwarded.get(apiKey)?.supports(apiVersion)) return { reply: forward(frame, connection) }
     if (entry === undefined) return refuse(new MalformedError(`API key ${apiKey} is not supported`), "a request")
     if (!entry.api.supports(apiVersion)) {
       // The client learns what there is from the body of version 0 (KIP-511).
@@ -108,12 +122,36 @@ export function requestDispatch(
     }
   }
 
+  async function forward(frame: InboundFrame, connection: RequestConnection): Promise<Reply> {
+    try {
+      const answer = await options.forwarding!.forward(frame.bytes, connection)
+      if (answer === undefined) return "close"
+      const size = Buffer.allocUnsafe(4)
+      size.writeInt32BE(answer.length)
+      return { payloads: [size, answer] }
+    } catch (error) {
+      return fail(error, "a forwarded request")
+    } finally {
+      frame.release()
+    }
+  }
+
+  async function answer(request: Buffer, connection: RequestConnection): Promise<Buffer | undefined> {
+    const reply = await handle({ bytes: request, isReusable: false, release() {} }, connection).reply
+    if (reply === "none" || reply === "close") return undefined
+    const bytes = Buffer.concat(reply.payloads as readonly Uint8Array[])
+    reply.sent?.()
+    return bytes.subarray(4)
+  }
+
   /** As Kafka: what cannot be read or is not supported gets no answer, the connection is closed. */
   function refuse(error: unknown, what: string): HandledRequest {
     if (!(error instanceof MalformedError)) return { reply: fail(error, what) }
     env.log.log("debug", `${what} was refused`, { reason: error.message })
     return { reply: "close" }
   }
+
+  return { handle, answer }
 }
 
 function unsupportedApiVersions(correlationId: number): Reply {

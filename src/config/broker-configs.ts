@@ -952,4 +952,5 @@ export const brokerConfigs: readonly ConfigEntry[] = [
   }),
   define("ottla.frame.buffer.pool.bytes", "long", "67108864", { valid: "[0,...]", updateMode: "read-only" }),
   define("ottla.hot.cache.bytes", "long", "134217728", { valid: "[0,...]", updateMode: "read-only" }),
+  define("ottla.machine.id", "string", null, { updateMode: "read-only" }),
 ]

@@ -15,6 +15,8 @@ export const concurrentSyncsMax = 4
 export class Flusher {
   #dirty = new Set<Log>()
   #running = false
+  /** Since when the present round is on its way, in monotonic time; undefined between rounds. */
+  #roundSinceMs: number | undefined
   #stopped = false
 
   constructor(
@@ -33,6 +35,11 @@ export class Flusher {
     this.env.timers.soon(() => void this.#rounds())
   }
 
+  /** How long the present round has been on its way. A disk that hangs is known by it before any sync fails. */
+  stalledMs(nowMs: number): number {
+    return this.#roundSinceMs === undefined ? 0 : nowMs - this.#roundSinceMs
+  }
+
   /** No round begins any more. */
   stop(): void {
     this.#stopped = true
@@ -41,6 +48,7 @@ export class Flusher {
 
   async #rounds(): Promise<void> {
     while (this.#dirty.size > 0 && !this.#stopped) {
+      this.#roundSinceMs = this.env.clock.monotonicMs()
       const logs = this.#dirty
       this.#dirty = new Set()
       const jobs = [...logs].map((log) => log.beginFlush())
@@ -55,6 +63,7 @@ export class Flusher {
       for (const job of jobs) job.log.completeFlush(job)
     }
     this.#running = false
+    this.#roundSinceMs = undefined
   }
 
   async #sync(jobs: readonly FlushJob[]): Promise<void> {

@@ -137,6 +137,11 @@ export class LogDirectory implements LogHome {
     return this.#failureReason
   }
 
+  /** How long a sync has been on its way. */
+  get syncStalledMs(): number {
+    return this.#flusher.stalledMs(this.env.clock.monotonicMs())
+  }
+
   wantsSync(log: Log): void {
     this.#flusher.wantsSync(log)
   }

@@ -132,6 +132,23 @@ export class LogManager {
     return this.directories[0]!.properties.clusterId
   }
 
+  /** The broker epoch of the last stop, if it was clean for every directory; -1 otherwise (KIP-966). */
+  get previousBrokerEpoch(): number {
+    const epochs = new Set(this.directories.map(({ cleanShutdownEpoch }) => cleanShutdownEpoch ?? -1))
+    return epochs.size === 1 ? [...epochs][0]! : -1
+  }
+
+  failedDirectoryIds(): Uuid[] {
+    return this.directories
+      .filter(({ failureReason }) => failureReason !== undefined)
+      .map(({ directoryId }) => directoryId)
+  }
+
+  /** How long a sync has been on its way, in the directory that is worst off. */
+  syncStalledMs(): number {
+    return Math.max(...this.directories.map(({ syncStalledMs }) => syncStalledMs))
+  }
+
   get(topic: string, partition: number): Log | undefined {
     return this.#logs.get(topicPartitionName(topic, partition))
   }

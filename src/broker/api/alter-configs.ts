@@ -8,7 +8,7 @@ import type { Outcome } from "../../controller/topics.js"
 import { Errors } from "../../protocol/errors.js"
 import { alterConfigs } from "../../protocol/messages/alter-configs.js"
 import { incrementalAlterConfigs } from "../../protocol/messages/incremental-alter-configs.js"
-import { handler } from "../services.js"
+import { controllerHandler } from "../services.js"
 
 const answers = (
   resources: readonly { resourceType: number; resourceName: string }[],
@@ -26,14 +26,14 @@ const answers = (
   }),
 })
 
-export const alterConfigsHandler = handler(alterConfigs, async (services, request) =>
+export const alterConfigsHandler = controllerHandler(alterConfigs, async (services, request) =>
   answers(
     request.resources,
     await services.controller.alterConfigs(request.resources, { validateOnly: request.validateOnly }),
   ),
 )
 
-export const incrementalAlterConfigsHandler = handler(incrementalAlterConfigs, async (services, request) => {
+export const incrementalAlterConfigsHandler = controllerHandler(incrementalAlterConfigs, async (services, request) => {
   const resources = request.resources.map(({ resourceType, resourceName, configs }) => ({
     resourceType,
     resourceName,

@@ -5,9 +5,9 @@
  */
 import { Errors } from "../../protocol/errors.js"
 import { createPartitions } from "../../protocol/messages/create-partitions.js"
-import { handler } from "../services.js"
+import { controllerHandler } from "../services.js"
 
-export const createPartitionsHandler = handler(createPartitions, async (services, request) => {
+export const createPartitionsHandler = controllerHandler(createPartitions, async (services, request) => {
   const results = await services.controller.createPartitions(request.topics, { validateOnly: request.validateOnly })
   // A name given twice is answered once: it is the key of the answer.
   const answers = new Map(

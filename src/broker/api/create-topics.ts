@@ -10,11 +10,11 @@ import { resourceTypes } from "../../metadata/image.js"
 import { Errors } from "../../protocol/errors.js"
 import type { ResponseInputOf } from "../../protocol/message.js"
 import { createTopics } from "../../protocol/messages/create-topics.js"
-import { handler, type Services } from "../services.js"
+import { controllerHandler, type ControllerServices } from "../services.js"
 
 type TopicAnswer = ResponseInputOf<typeof createTopics>["topics"][number]
 
-export const createTopicsHandler = handler(createTopics, async (services, request) => {
+export const createTopicsHandler = controllerHandler(createTopics, async (services, request) => {
   const results = await services.controller.createTopics(request.topics, { validateOnly: request.validateOnly })
   // A name given twice is answered once: it is the key of the answer.
   const answers = new Map(
@@ -24,7 +24,7 @@ export const createTopicsHandler = handler(createTopics, async (services, reques
 })
 
 function answer(
-  services: Services,
+  services: ControllerServices,
   name: string,
   requested: readonly { readonly name: string; readonly value: string | null }[],
   result: Outcome<CreatedTopic>,

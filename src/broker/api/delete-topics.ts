@@ -8,7 +8,7 @@ import { type Uuid, zeroUuid } from "../../base/ids.js"
 import { topicById } from "../../metadata/image.js"
 import { Errors, type ErrorCode } from "../../protocol/errors.js"
 import { deleteTopics } from "../../protocol/messages/delete-topics.js"
-import { handler } from "../services.js"
+import { controllerHandler } from "../services.js"
 
 interface Wanted {
   readonly name: string | null
@@ -17,7 +17,7 @@ interface Wanted {
   readonly message?: string
 }
 
-export const deleteTopicsHandler = handler(deleteTopics, async (services, request, { version }) => {
+export const deleteTopicsHandler = controllerHandler(deleteTopics, async (services, request, { version }) => {
   const named: { name: string | null; topicId: Uuid }[] =
     version >= 6 ? request.topics : request.topicNames.map((name) => ({ name, topicId: zeroUuid }))
   const enabled = services.limits.deleteTopicEnable

@@ -6,9 +6,9 @@
  */
 import { Errors } from "../../protocol/errors.js"
 import { describeConfigs } from "../../protocol/messages/describe-configs.js"
-import { handler } from "../services.js"
+import { nodeHandler } from "../services.js"
 
-export const describeConfigsHandler = handler(describeConfigs, (services, request) => ({
+export const describeConfigsHandler = nodeHandler(describeConfigs, (services, request) => ({
   results: request.resources.map(({ resourceType, resourceName, configurationKeys }) => {
     const refused = services.configs.resourceProblem(resourceType, resourceName)
     if (refused !== undefined) return { ...refused, resourceType, resourceName, configs: [] }

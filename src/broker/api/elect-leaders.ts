@@ -6,9 +6,9 @@
  */
 import { Errors } from "../../protocol/errors.js"
 import { electLeaders } from "../../protocol/messages/elect-leaders.js"
-import { handler } from "../services.js"
+import { controllerHandler } from "../services.js"
 
-export const electLeadersHandler = handler(electLeaders, async (services, request, { version }) => {
+export const electLeadersHandler = controllerHandler(electLeaders, async (services, request, { version }) => {
   const image = services.image()
   const unclean = version >= 1 && request.electionType === 1
   const all = request.topicPartitions === null

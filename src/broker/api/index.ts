@@ -1,6 +1,10 @@
 /** The APIs this broker answers, which is what ApiVersions says. One that is declared and not listed here does not exist for clients. */
 import { apis } from "../../protocol/messages/index.js"
-import type { ApiHandler } from "../services.js"
+import type { Api } from "../../protocol/message.js"
+import { forwardedApis } from "../forwarding.js"
+import type { ApiHandler, ControllerServices } from "../services.js"
+import { envelopeHandler } from "./envelope.js"
+import { quorumHandlers } from "./quorum.js"
 import { alterConfigsHandler, incrementalAlterConfigsHandler } from "./alter-configs.js"
 import { alterReplicaLogDirsHandler } from "./alter-replica-log-dirs.js"
 import { apiVersionsHandler } from "./api-versions.js"
@@ -11,7 +15,7 @@ import { createTopicsHandler } from "./create-topics.js"
 import { deleteGroupsHandler } from "./delete-groups.js"
 import { deleteRecordsHandler } from "./delete-records.js"
 import { deleteTopicsHandler } from "./delete-topics.js"
-import { describeClusterHandler } from "./describe-cluster.js"
+import { describeBrokersHandler, describeControllersHandler } from "./describe-cluster.js"
 import { describeConfigsHandler } from "./describe-configs.js"
 import { describeGroupsHandler } from "./describe-groups.js"
 import { describeLogDirsHandler } from "./describe-log-dirs.js"
@@ -36,7 +40,8 @@ import { offsetForLeaderEpochHandler } from "./offset-for-leader-epoch.js"
 import { produceHandler } from "./produce.js"
 import { syncGroupHandler } from "./sync-group.js"
 
-export function apiHandlers(): readonly ApiHandler[] {
+/** What brokers answer to their clients, and to the brokers that follow them. */
+export function brokerHandlers(): readonly ApiHandler[] {
   const handlers: readonly ApiHandler[] = [
     produceHandler,
     fetchHandler,
@@ -51,28 +56,41 @@ export function apiHandlers(): readonly ApiHandler[] {
     syncGroupHandler,
     describeGroupsHandler,
     listGroupsHandler,
-    apiVersionsHandler(() => handlers.filter(({ api }) => apis.includes(api))),
-    createTopicsHandler,
-    deleteTopicsHandler,
+    apiVersionsHandler(() => [...handlers.map(({ api }) => api).filter((api) => apis.includes(api)), ...forwardedApis]),
     deleteRecordsHandler,
     initProducerIdHandler,
     offsetForLeaderEpochHandler,
     describeConfigsHandler,
-    alterConfigsHandler,
     alterReplicaLogDirsHandler,
     describeLogDirsHandler,
-    createPartitionsHandler,
     deleteGroupsHandler,
-    electLeadersHandler,
-    incrementalAlterConfigsHandler,
     offsetDeleteHandler,
-    describeClusterHandler,
+    describeBrokersHandler,
     describeProducersHandler,
     consumerGroupHeartbeatHandler,
     consumerGroupDescribeHandler,
     listConfigResourcesHandler,
     describeTopicPartitionsHandler,
     explainGroupHandler,
+  ]
+  return handlers
+}
+
+/** What controllers answer: each other, brokers, and clients through them. */
+export function controllerHandlers(): readonly ApiHandler<Api, ControllerServices>[] {
+  const handlers: readonly ApiHandler<Api, ControllerServices>[] = [
+    ...quorumHandlers,
+    apiVersionsHandler(() => handlers.map(({ api }) => api)),
+    createTopicsHandler,
+    deleteTopicsHandler,
+    describeConfigsHandler,
+    alterConfigsHandler,
+    createPartitionsHandler,
+    electLeadersHandler,
+    incrementalAlterConfigsHandler,
+    describeControllersHandler,
+    listConfigResourcesHandler,
+    envelopeHandler,
   ]
   return handlers
 }

@@ -6,11 +6,11 @@
 import { resourceTypes } from "../../metadata/image.js"
 import { Errors } from "../../protocol/errors.js"
 import { listConfigResources } from "../../protocol/messages/list-config-resources.js"
-import { handler } from "../services.js"
+import { nodeHandler } from "../services.js"
 
 const supported: readonly number[] = Object.values(resourceTypes)
 
-export const listConfigResourcesHandler = handler(listConfigResources, (services, request, { version }) => {
+export const listConfigResourcesHandler = nodeHandler(listConfigResources, (services, request, { version }) => {
   const types =
     version === 0
       ? [resourceTypes.clientMetrics]

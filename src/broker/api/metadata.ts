@@ -61,7 +61,10 @@ export const metadataHandler = handler(metadata, (services, request, { version, 
     ),
   )
   if (wanted.size === 0) return answer(new Map())
-  return services.controller.autoCreateTopics([...wanted]).then(answer)
+  const byDefaults = { numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] }
+  return services.topics
+    .create([...wanted].map((name) => ({ name, ...byDefaults })))
+    .then((failures) => answer(new Map([...failures].map(([name, { errorCode }]) => [name, errorCode]))))
 })
 
 const isReserved = (name: string): boolean => isInternalTopic(name) || name === clusterMetadataTopic

@@ -1,7 +1,7 @@
 /**
  * Envelope: a client's request that a broker hands on to the controller (KIP-590).
  */
-import { bytes, int16 } from "../field.js"
+import { bytes, int16, int64 } from "../field.js"
 import { api } from "../message.js"
 
 export const envelope = api({
@@ -20,5 +20,7 @@ export const envelope = api({
     // header and body
     responseData: bytes({ nullableVersions: "0+", default: null }),
     errorCode: int16(),
+    // whoever acts on the metadata up to here sees what the answer speaks of
+    metadataOffset: int64({ taggedVersions: "0+", tag: 10_000, default: -1 }),
   },
 })
