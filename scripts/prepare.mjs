@@ -69,7 +69,7 @@ function build() {
   rmSync(join(root, "dist"), { recursive: true, force: true })
   buildSync({
     ...common,
-    entryPoints: { ottla: join(root, "src/cli/main.ts") },
+    entryPoints: { ottla: join(root, "src/cli/main.ts"), "server-worker": join(root, "src/cli/server-worker.ts") },
     outdir: join(root, "dist"),
     bundle: true,
     splitting: true,

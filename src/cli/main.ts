@@ -9,9 +9,16 @@ import { version } from "./version.js"
 
 interface StartFlags {
   readonly config?: string
+  readonly brokers: number | "auto"
   readonly set?: readonly string[]
   readonly insecure: boolean
   readonly log: "text" | "json"
+}
+
+function brokerCount(text: string): number | "auto" {
+  if (text === "auto") return "auto"
+  if (!/^[1-9]\d?$/.test(text)) throw new SyntaxError(`--brokers ${text}: give a number from 1 to 64, or auto`)
+  return Number(text)
 }
 
 const serverStart = buildCommand({
@@ -28,6 +35,13 @@ const serverStart = buildCommand({
         brief: "A server.properties file, with Kafka's names",
         optional: true,
         placeholder: "file",
+      },
+      brokers: {
+        kind: "parsed",
+        parse: brokerCount,
+        brief: "Brokers on this machine, each in a thread of its own: a number, or auto for one per core",
+        default: "1",
+        placeholder: "count",
       },
       set: {
         kind: "parsed",

@@ -4,14 +4,23 @@
  * Owns reading of the settings file, what is printed, signals and exit codes: 0 stopped as asked, 1 could not start or had to stop, 2 settings that cannot be.
  */
 import { readFileSync } from "node:fs"
-import { hostname } from "node:os"
-import { Broker, StartError } from "../broker/broker.js"
-import { loadServerConfig } from "../config/server-config.js"
+import { availableParallelism, hostname } from "node:os"
+import { Node, StartError } from "../broker/node.js"
+import { loadServerConfig, type ServerConfig } from "../config/server-config.js"
+import type { Env } from "../env/env.js"
 import { createNodeEnv } from "../env/node/index.js"
 import { prepareCompression } from "../protocol/compression/compression.js"
+import { brokersOfMachine, brokersPerMachineMax } from "./machine-config.js"
+import { Machine, type ReadyBroker } from "./server-machine.js"
+
+interface SettingsInput {
+  readonly properties?: string
+  readonly overrides: Record<string, string>
+}
 
 export interface StartOptions {
   readonly config?: string
+  readonly brokers: number | "auto"
   readonly set?: readonly string[]
   readonly insecure: boolean
   readonly log: "text" | "json"
@@ -33,54 +42,89 @@ export async function startServer(options: StartOptions): Promise<void> {
   }
   const env = createNodeEnv({ json: options.log === "json" })
   for (const warning of warnings) env.log.log("warn", warning)
-  const stopping = new AbortController()
-  let broker: Broker
+  const count = options.brokers === "auto" ? availableParallelism() : options.brokers
   try {
-    const compression = prepareCompression()
-    broker = await Broker.start(env, config, {
-      hostname: hostname(),
-      insecure: options.insecure,
-      onFatal: (reason) => {
-        env.log.log("error", "the broker stops at once", { reason })
-        process.exit(1)
-      },
-    })
-    await compression
+    if (count === 1) await startNode(env, config, options)
+    else await startMachine(env, config, input, options, Math.min(count, brokersPerMachineMax))
   } catch (error) {
-    say(`ottla: ${error instanceof StartError ? error.message : ((error as Error).stack ?? String(error))}`)
+    const isForUser = error instanceof StartError || count > 1
+    say(`ottla: ${isForUser ? (error as Error).message : ((error as Error).stack ?? String(error))}`)
     process.exit(1)
   }
+}
+
+async function startNode(env: Env, config: ServerConfig, { insecure }: StartOptions): Promise<void> {
+  const compression = prepareCompression()
+  const node = await Node.start(env, config, {
+    hostname: hostname(),
+    insecure,
+    onFatal: (reason) => {
+      env.log.log("error", "the node stops at once", { reason })
+      process.exit(1)
+    },
+  })
+  await compression
+  runUntilStopped(env, () => node.stop().then(() => true))
+  announce([node])
+}
+
+async function startMachine(
+  env: Env,
+  config: ServerConfig,
+  input: SettingsInput,
+  { insecure, log }: StartOptions,
+  count: number,
+): Promise<void> {
+  // All threads share the pool that does their disk calls; Node makes it on first use.
+  process.env.UV_THREADPOOL_SIZE ??= String(Math.min(128, 4 * count))
+  const tasks = brokersOfMachine(config, count).map((overrides) => ({
+    properties: input.properties,
+    overrides: { ...input.overrides, ...overrides },
+    insecure,
+    json: log === "json",
+  }))
+  const machine = new Machine(tasks, env.log)
+  const brokers = await machine.start()
+  runUntilStopped(env, () => machine.stop())
+  announce(brokers)
+}
+
+function runUntilStopped(env: Env, stopAll: () => Promise<boolean>): void {
+  const stopping = new AbortController()
   const keepAlive = setInterval(() => {}, 2 ** 30)
   const stop = (signal: string) => {
     if (stopping.signal.aborted) process.exit(1)
     stopping.abort()
     env.log.log("info", "stopping", { signal })
     setTimeout(() => process.exit(1), stopTimeoutMs).unref()
-    broker.stop().then(
-      () => {
+    stopAll().then(
+      (clean) => {
         clearInterval(keepAlive)
-        process.exit(0)
+        process.exit(clean ? 0 : 1)
       },
       (error: unknown) => {
-        say(`ottla: the stop was not clean: ${error instanceof Error ? error.message : String(error)}`)
+        process.stderr.write(
+          `ottla: the stop was not clean: ${error instanceof Error ? error.message : String(error)}\n`,
+        )
         process.exit(1)
       },
     )
   }
   process.on("SIGINT", stop)
   process.on("SIGTERM", stop)
-  // The one line that says it is ready: programs wait for it.
-  process.stdout.write(
-    `ottla is ready: node ${broker.nodeId} at ${broker.endpoints.map(({ host, port }) => `${hostPort(host, port)}`).join(", ")}, data in ${broker.directories.join(", ")}\n`,
-  )
+}
+
+/** The one line that says it is ready: programs wait for it. */
+function announce(brokers: readonly ReadyBroker[]): void {
+  const ids = brokers.map(({ nodeId }) => nodeId).join(", ")
+  const at = brokers.flatMap(({ endpoints }) => endpoints.map(({ host, port }) => hostPort(host, port))).join(", ")
+  const data = brokers.flatMap(({ directories }) => directories).join(", ")
+  process.stdout.write(`ottla is ready: node${brokers.length > 1 ? "s" : ""} ${ids} at ${at}, data in ${data}\n`)
 }
 
 const hostPort = (host: string, port: number) => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`)
 
-function readSettings(
-  options: StartOptions,
-  say: (line: string) => void,
-): { properties?: string; overrides: Record<string, string> } | undefined {
+function readSettings(options: StartOptions, say: (line: string) => void): SettingsInput | undefined {
   const overrides: Record<string, string> = {}
   for (const setting of options.set ?? []) {
     const equals = setting.indexOf("=")

@@ -1,0 +1,106 @@
+/**
+ * A machine with a broker for each core: threads of one process that share nothing.
+ *
+ * Owns the threads. One that ends is started anew, as an operator would a process, while the others go on; a start that is refused ends all, for it would be refused again.
+ * Order at stop: the first broker last, because it may be the controller that the others hand their partitions to.
+ */
+import { Worker } from "node:worker_threads"
+import type { Logger } from "../env/env.js"
+import type { Overrides } from "./machine-config.js"
+
+export interface WorkerTask {
+  readonly properties: string | undefined
+  readonly overrides: Overrides
+  readonly insecure: boolean
+  readonly json: boolean
+}
+
+export interface ReadyBroker {
+  readonly nodeId: number
+  readonly endpoints: readonly { readonly host: string; readonly port: number }[]
+  readonly directories: readonly string[]
+}
+
+export type FromWorker =
+  | ({ readonly kind: "ready" } & ReadyBroker)
+  /** It cannot start with these settings. */
+  | { readonly kind: "refused"; readonly reason: string }
+  /** It ran, and cannot go on. */
+  | { readonly kind: "failed"; readonly reason: string }
+  | { readonly kind: "stopped" }
+
+const restartDelayMs = 1000
+
+export class Machine {
+  readonly #brokers: BrokerThread[]
+
+  constructor(tasks: readonly WorkerTask[], log: Logger) {
+    this.#brokers = tasks.map((task) => new BrokerThread(task, log))
+  }
+
+  /** Resolves when all are ready. Rejects with the reason of the first that is refused. */
+  start(): Promise<ReadyBroker[]> {
+    return Promise.all(this.#brokers.map((broker) => broker.start()))
+  }
+
+  /** False: one of them did not stop cleanly. */
+  async stop(): Promise<boolean> {
+    const [first, ...others] = this.#brokers
+    const clean = await Promise.all(others.map((broker) => broker.stop()))
+    return [...clean, await first!.stop()].every(Boolean)
+  }
+}
+
+class BrokerThread {
+  #worker: Worker | undefined
+  #stopping = false
+  #ended: Promise<void> = Promise.resolve()
+  #stoppedCleanly = false
+
+  constructor(
+    private readonly task: WorkerTask,
+    private readonly log: Logger,
+  ) {}
+
+  start(): Promise<ReadyBroker> {
+    return new Promise((resolve, reject) => {
+      const worker = new Worker(new URL("./server-worker.js", import.meta.url), { workerData: this.task })
+      this.#worker = worker
+      let isReady = false
+      const ended = (reason: string) => {
+        if (!isReady) reject(new Error(reason))
+        else if (!this.#stopping) this.log.log("error", "a broker's thread has ended, and is started anew", { reason })
+      }
+      worker.on("message", (message: FromWorker) => {
+        if (message.kind === "ready") {
+          isReady = true
+          resolve(message)
+        } else if (message.kind === "stopped") this.#stoppedCleanly = true
+        else ended(message.reason)
+      })
+      worker.on("error", (error) => ended(error.stack ?? error.message))
+      this.#ended = new Promise((done) => {
+        worker.on("exit", (code) => {
+          if (!isReady) reject(new Error(`the broker's thread ended with code ${code}`))
+          else if (!this.#stopping) setTimeout(() => this.#again(), restartDelayMs)
+          done()
+        })
+      })
+    })
+  }
+
+  #again(): void {
+    if (this.#stopping) return
+    this.start().catch((error: unknown) => {
+      this.log.log("error", "a broker's thread could not be started anew", { reason: (error as Error).message })
+      setTimeout(() => this.#again(), restartDelayMs)
+    })
+  }
+
+  async stop(): Promise<boolean> {
+    this.#stopping = true
+    this.#worker?.postMessage("stop")
+    await this.#ended
+    return this.#stoppedCleanly
+  }
+}
