@@ -21,6 +21,7 @@ import { RequestMemory } from "../net/request-memory.js"
 import { Server } from "../net/server.js"
 import type { HandledRequest, InboundFrame, ServerConnection } from "../net/server-connection.js"
 import { MetadataLog, MetadataLogError } from "../raft/metadata-log.js"
+import { VoterSet } from "../raft/voter-set.js"
 import { ReplicaManager } from "../replication/replica-manager.js"
 import { StateMachine } from "../rsm/state-machine.js"
 import { DirectoryError, type LogDirectory } from "../storage/log-directory.js"
@@ -229,7 +230,28 @@ export class Broker {
       })
       const metadataDirectory = config.string("metadata.log.dir")
       const home = logs.directories.find(({ path }) => path === metadataDirectory) ?? logs.directories[0]!
-      broker = new Broker(env, config, options, logs, await MetadataLog.open(env, home, config.nodeId))
+      const { nodeId } = config
+      const metadataLog = await MetadataLog.open(env, home, {
+        nodeId,
+        directoryId: home.directoryId,
+        clusterId: logs.clusterId,
+        isController: true,
+        voters: VoterSet.static([{ id: nodeId, host: "localhost", port: 0 }], "CONTROLLER"),
+        bootstrapServers: [],
+        ownEndpoint: () => undefined,
+        listenerName: "CONTROLLER",
+        connect: () => {
+          throw new InvariantError("a quorum of one asks nobody")
+        },
+        timing: {
+          electionTimeoutMs: config.int("controller.quorum.election.timeout.ms"),
+          fetchTimeoutMs: config.int("controller.quorum.fetch.timeout.ms"),
+          electionBackoffMaxMs: config.int("controller.quorum.election.backoff.max.ms"),
+          requestTimeoutMs: config.int("controller.quorum.request.timeout.ms"),
+          retryBackoffMs: config.int("controller.quorum.retry.backoff.ms"),
+        },
+      })
+      broker = new Broker(env, config, options, logs, metadataLog)
       await broker.#start(home)
       return broker
     } catch (error) {
@@ -261,7 +283,7 @@ export class Broker {
     await this.logs.loadLogs()
     await this.metadataLog.start({
       onCommitted: (highWatermark) => this.#machine.committedTo(highWatermark),
-      onAppendsLost: (endOffset) => this.#machine.lostLeadership(endOffset),
+      onTruncated: (endOffset) => this.#machine.lostLeadership(endOffset),
       onFailed: (reason) => {
         // Nothing is committed any more: whoever waits for it, a stop above all, must be told.
         this.#machine.lostLeadership(this.metadataLog.logEndOffset)
