@@ -21,7 +21,6 @@ import { RequestMemory } from "../net/request-memory.js"
 import { Server } from "../net/server.js"
 import type { HandledRequest, InboundFrame, ServerConnection } from "../net/server-connection.js"
 import { MetadataLog, MetadataLogError } from "../raft/metadata-log.js"
-import { VoterSet } from "../raft/voter-set.js"
 import { ReplicaManager } from "../replication/replica-manager.js"
 import { StateMachine } from "../rsm/state-machine.js"
 import { DirectoryError, type LogDirectory } from "../storage/log-directory.js"
@@ -236,7 +235,7 @@ export class Broker {
         directoryId: home.directoryId,
         clusterId: logs.clusterId,
         isController: true,
-        voters: VoterSet.static([{ id: nodeId, host: "localhost", port: 0 }], "CONTROLLER"),
+        voters: [],
         bootstrapServers: [],
         ownEndpoint: () => undefined,
         listenerName: "CONTROLLER",
@@ -330,10 +329,12 @@ export class Broker {
       )
     }
     const records: { record: MetadataRecord; offset: number; epoch: number }[] = []
-    for await (const { value, offset, epoch } of this.metadataLog.valuesFrom(snapshot?.id.endOffset ?? 0)) {
-      const record = decodeRecord(value)
-      if (record.type === "RemoveTopicRecord") this.#removedTopicIds.add(record.value.topicId)
-      records.push({ record, offset, epoch })
+    for await (const { values, baseOffset, epoch } of this.metadataLog.batchesFrom(snapshot?.id.endOffset ?? 0)) {
+      for (const [index, value] of values.entries()) {
+        const record = decodeRecord(value)
+        if (record.type === "RemoveTopicRecord") this.#removedTopicIds.add(record.value.topicId)
+        records.push({ record, offset: baseOffset + index, epoch })
+      }
     }
     this.#machine.catchUp(records, this.metadataLog.logEndOffset)
     // Known before the logs are opened, because their settings are in it; told to the replicas only when the logs are there.

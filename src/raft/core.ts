@@ -112,7 +112,7 @@ export class RaftCore {
     this.#persisted = options.election
     this.#election = options.election
     // A snapshot holds nothing but what was committed.
-    this.#highWatermark = options.log.logStartOffset
+    this.#highWatermark = Math.max(options.log.logStartOffset, options.log.latestSnapshot?.endOffset ?? 0)
     this.#role = { kind: "unattached", deadlineMs: Number.POSITIVE_INFINITY }
   }
 

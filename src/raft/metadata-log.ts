@@ -25,13 +25,13 @@ import { FetchWaiters } from "./fetch-waiters.js"
 import { QuorumPeers } from "./quorum-peers.js"
 import { QuorumServer } from "./quorum-server.js"
 import { formatQuorumState, parseQuorumState, quorumStateFile } from "./quorum-state.js"
-import { type AppendedRecords, type CommittedValue, MetadataLogError, RaftLog } from "./raft-log.js"
+import { type AppendedBatch, type AppendedRecords, MetadataLogError, RaftLog } from "./raft-log.js"
 import type { Outgoing, OutgoingFetch, RequestFailure } from "./requests.js"
 import { SnapshotDownload } from "./snapshot-download.js"
 import type { SnapshotId } from "./snapshot-file.js"
 import { kraftVersionControlRecord, votersControlRecord } from "./voter-history.js"
 import { VoterChanges } from "./voter-changes.js"
-import { noVoters, type ReplicaKey, type VoterSet } from "./voter-set.js"
+import { noVoters, type ReplicaKey, VoterSet } from "./voter-set.js"
 import {
   beginRequest,
   endRequest,
@@ -42,7 +42,7 @@ import {
   voteRequest,
 } from "./wire.js"
 
-export { type CommittedValue, MetadataLogError } from "./raft-log.js"
+export { type AppendedBatch, MetadataLogError } from "./raft-log.js"
 
 export interface MetadataLogTiming extends RaftTiming {
   readonly requestTimeoutMs: number
@@ -54,8 +54,10 @@ export interface MetadataLogOptions {
   readonly clusterId: Uuid
   /** False: this node never votes, whatever the voters say. */
   readonly isController: boolean
-  /** Those of `controller.quorum.voters`; empty: they are in the log, or learned from the bootstrap servers. */
-  readonly voters: VoterSet
+  /**
+   * Those of `controller.quorum.voters`. Empty: they are in the log, or learned from the bootstrap servers; where there are none either, a controller is its own quorum.
+   */
+  readonly voters: readonly ({ readonly id: BrokerId } & PeerAddress)[]
   readonly bootstrapServers: readonly PeerAddress[]
   /** Where this node's controller listener is reached; undefined while it is not known, and on nodes without one. */
   readonly ownEndpoint: () => PeerAddress | undefined
@@ -198,7 +200,10 @@ export class MetadataLog {
    * Errors: MetadataLogError (damage that only a person can judge), DiskError.
    */
   static async open(env: Env, directory: LogDirectory, options: MetadataLogOptions): Promise<MetadataLog> {
-    const log = await RaftLog.open(env, directory, options.voters)
+    const { nodeId, listenerName } = options
+    const isAlone = options.voters.length === 0 && options.bootstrapServers.length === 0 && options.isController
+    const voters = isAlone ? [{ id: nodeId, host: "localhost", port: 0 }] : options.voters
+    const log = await RaftLog.open(env, directory, VoterSet.static(voters, listenerName))
     const saved = await readSmallFile(env.disk, `${log.path}/${quorumStateFile}`)
     const quorumState = saved === undefined ? { election: noElection } : parseQuorumState(saved.toString("utf8"))
     if (quorumState === undefined) {
@@ -223,6 +228,20 @@ export class MetadataLog {
     return { leaderId, epoch, address: leaderId === -1 ? undefined : address }
   }
 
+  /** Who leads and who votes, and where they are, as far as this node knows. */
+  describe(): {
+    readonly leaderId: BrokerId
+    readonly epoch: number
+    readonly voters: ({ readonly id: BrokerId } & PeerAddress)[]
+  } {
+    const { leaderId, epoch } = this.#core
+    const voters = this.voters.ids.flatMap((id) => {
+      const address = id === this.options.nodeId ? this.options.ownEndpoint() : this.#peers.addressOf(id)
+      return address === undefined ? [] : [{ id, host: address.host, port: address.port }]
+    })
+    return { leaderId, epoch, voters }
+  }
+
   /** The newest voters in the log, committed or not. */
   get voters(): VoterSet {
     return this.log.history.latest.voters
@@ -230,6 +249,11 @@ export class MetadataLog {
 
   get kraftVersion(): number {
     return this.log.history.latest.kraftVersion
+  }
+
+  /** Of the record that names them; -1: configuration, or what a format left. */
+  get votersOffset(): Offset {
+    return this.log.history.latest.offset
   }
 
   get logEndOffset(): Offset {
@@ -254,9 +278,9 @@ export class MetadataLog {
     return this.log.readLatestSnapshot()
   }
 
-  /** All values in the log from `offset` on, in order. Before `start` only, when everything that is there has been recovered from the medium. */
-  valuesFrom(offset: Offset): AsyncGenerator<CommittedValue> {
-    return this.log.valuesFrom(offset)
+  /** All batches in the log from `offset` on, in order, control batches without values. Before `start` only; nobody knows yet how much of it is committed. */
+  batchesFrom(offset: Offset): AsyncGenerator<AppendedBatch> {
+    return this.log.batchesFrom(offset)
   }
 
   /**
@@ -316,10 +340,11 @@ export class MetadataLog {
         await new Promise<void>((resolve) => this.env.timers.after(handoverCheckMs, resolve))
       }
     }
-    this.#stop()
+    this.stop()
   }
 
-  #stop(): void {
+  /** Takes no part any more, at once: for a start that failed, and after `resign`. */
+  stop(): void {
     if (this.#isStopped) return
     this.#isStopped = true
     this.#core.halt()
@@ -567,7 +592,7 @@ export class MetadataLog {
   #onOffline(reason: string): void {
     if (this.#isFailed) return
     this.#isFailed = true
-    this.#stop()
+    this.stop()
     this.#onlyVoterLeads?.(reason)
     this.#events.onFailed(reason)
   }

@@ -43,12 +43,6 @@ export class MetadataLogError extends Error {
   override name = "MetadataLogError"
 }
 
-export interface CommittedValue {
-  readonly value: Buffer
-  readonly offset: Offset
-  readonly epoch: number
-}
-
 /** One batch as it lies in the log. */
 export interface AppendedBatch {
   /** Empty for a control batch. */
@@ -201,8 +195,8 @@ export class RaftLog implements LogView {
     return undefined
   }
 
-  /** All values in the log from `offset` on, in order. Before `start` only, when everything that is there has been recovered from the medium. */
-  async *valuesFrom(offset: Offset): AsyncGenerator<CommittedValue> {
+  /** All batches in the log from `offset` on, in order, control batches without values. Before `start` only, when everything that is there has been recovered from the medium. */
+  async *batchesFrom(offset: Offset): AsyncGenerator<AppendedBatch> {
     let next = offset
     while (next < this.log.logEndOffset) {
       const read = await this.log.read(next, { maxBytes: readBytes })
@@ -212,11 +206,8 @@ export class RaftLog implements LogView {
           const bytes = await bytesOf(payload)
           this.#bytesSinceSnapshot += bytes.length
           for (const { start } of batchesIn(bytes)) {
-            for (const batch of this.#takeIn(bytes, start)) {
-              const { baseOffset, epoch } = batch
-              for (const [index, value] of batch.values.entries())
-                if (baseOffset + index >= next) yield { value, offset: baseOffset + index, epoch }
-            }
+            const batch = this.#takeIn(bytes, start)
+            if (batch.nextOffset > next) yield batch
           }
         }
       } finally {
@@ -231,11 +222,11 @@ export class RaftLog implements LogView {
   async finishReading(): Promise<void> {
     if (this.#scannedOffset === 0 && this.#snapshots.latest !== undefined) await this.readLatestSnapshot()
     const bytes = this.#bytesSinceSnapshot
-    for await (const _ of this.valuesFrom(Math.max(this.#scannedOffset, this.log.logStartOffset)));
+    for await (const _ of this.batchesFrom(Math.max(this.#scannedOffset, this.log.logStartOffset)));
     this.#bytesSinceSnapshot = bytes
   }
 
-  *#takeIn(bytes: Buffer, start: number): Generator<AppendedBatch> {
+  #takeIn(bytes: Buffer, start: number): AppendedBatch {
     this.#lastTimestampMs = Math.max(this.#lastTimestampMs, batchMaxTimestamp(bytes, start))
     const baseOffset = batchBaseOffset(bytes, start)
     const nextOffset = batchLastOffset(bytes, start) + 1
@@ -246,7 +237,7 @@ export class RaftLog implements LogView {
       else if (record.offset >= this.#scannedOffset) this.history.replay(record, record.offset)
     }
     this.#scannedOffset = Math.max(this.#scannedOffset, nextOffset)
-    yield { values, baseOffset, nextOffset, epoch: batchLeaderEpoch(bytes, start) }
+    return { values, baseOffset, nextOffset, epoch: batchLeaderEpoch(bytes, start) }
   }
 
   // Appends.
@@ -304,7 +295,7 @@ export class RaftLog implements LogView {
       return undefined
     }
     this.#bytesSinceSnapshot += end
-    return starts.flatMap((start) => [...this.#takeIn(whole, start)])
+    return starts.map((start) => this.#takeIn(whole, start))
   }
 
   /** Whole batches from `offset` on, as a copy: only what is in the file, for only that will not be taken back. */
