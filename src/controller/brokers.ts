@@ -44,6 +44,7 @@ export function registerBroker(
           inControlledShutdown: false,
           logDirs: [...request.logDirs],
           cordonedLogDirs: [],
+          machineId: null,
         },
       },
     ],

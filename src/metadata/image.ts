@@ -26,6 +26,8 @@ export interface BrokerRegistration {
     readonly maxSupportedVersion: number
   }[]
   readonly rack: string | null
+  /** Brokers of one machine fail together. Null: a machine of its own. */
+  readonly machineId: string | null
   readonly fenced: boolean
   readonly inControlledShutdown: boolean
   readonly logDirs: readonly Uuid[]

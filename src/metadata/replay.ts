@@ -159,6 +159,7 @@ function registration(value: ValueOf<"RegisterBrokerRecord">): BrokerRegistratio
     endPoints: value.endPoints,
     features: value.features,
     rack: value.rack,
+    machineId: value.machineId,
     fenced: value.fenced,
     inControlledShutdown: value.inControlledShutdown,
     logDirs: value.logDirs,

@@ -69,8 +69,21 @@ const within = (range: VersionRange, outer: VersionRange): VersionRange => ({
 const isEmpty = (range: VersionRange): boolean => range.min > range.max
 const text = (range: VersionRange): string => (isEmpty(range) ? "none" : `${range.min}-${range.max}`)
 
+/** Tags from here on are Ottla's own. Kafka gives out its own one by one from 0, and passes over those it does not know. */
+const ownTagsFrom = 10_000
+
+/** Every field that Ottla adds to a message of Kafka's. */
+const ownFields = [
+  "BrokerHeartbeatRequest.stalledMs",
+  "BrokerRegistrationRequest.machineId",
+  "RegisterBrokerRecord.machineId",
+]
+
+const isOwn = (field: Field): boolean => field.tag >= ownTagsFrom
+
 function declared(fields: Fields, outer: VersionRange): Comparable[] {
-  return Object.entries(fields).map(([name, field]) => {
+  const kafkas = Object.entries(fields).filter(([, field]) => !isOwn(field))
+  return kafkas.map(([name, field]) => {
     const value = field.element ?? field
     const versions = within(field.versions, outer)
     const type = value.type === "struct" ? "struct" : value.type
@@ -157,6 +170,19 @@ for (const message of kafkaMessages) {
   })
 }
 
+test("what Ottla adds to Kafka's messages is tagged, has a default, and is on the list", () => {
+  const found = kafkaMessages.flatMap((message) =>
+    Object.entries(message.fields).flatMap(([name, field]) => {
+      if (!isOwn(field)) return []
+      // Whoever does not know it leaves it out, and whoever reads what such a one wrote finds the default.
+      assert.deepEqual(field.versions, field.taggedVersions)
+      assert.notEqual(field.default, emptyDefault)
+      return [`${message.name}.${name}`]
+    }),
+  )
+  assert.deepEqual(found.sort(), ownFields)
+})
+
 test("keys, listeners and version ranges are Kafka's", () => {
   for (const api of apis) {
     const request = definitions.get(`${api.name}Request`)!
@@ -208,16 +234,27 @@ test("what a broker accepts and advertises", () => {
       "42 DeleteGroups 0-2",
       "43 ElectLeaders 0-2",
       "44 IncrementalAlterConfigs 0-1",
+      "45 AlterPartitionReassignments 0-1",
+      "46 ListPartitionReassignments 0",
       "47 OffsetDelete 0",
       "52 Vote 0-2",
       "53 BeginQuorumEpoch 0-1",
       "54 EndQuorumEpoch 0-1",
       "55 DescribeQuorum 0-2",
+      "56 AlterPartition 2-3",
+      "57 UpdateFeatures 0-2",
+      "58 Envelope 0",
       "59 FetchSnapshot 0-1",
       "60 DescribeCluster 0-2",
       "61 DescribeProducers 0",
+      "62 BrokerRegistration 0-4",
+      "63 BrokerHeartbeat 0-2",
+      "64 UnregisterBroker 0",
+      "67 AllocateProducerIds 0",
       "68 ConsumerGroupHeartbeat 0-1",
       "69 ConsumerGroupDescribe 0-1",
+      "70 ControllerRegistration 0",
+      "73 AssignReplicasToDirs 0",
       "74 ListConfigResources 0-1",
       "75 DescribeTopicPartitions 0",
       "80 AddRaftVoter 0-1",

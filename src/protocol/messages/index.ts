@@ -4,13 +4,20 @@
  * Owns the list, from which ApiVersions, documentation and generated tests come. An API that is not in it does not exist.
  */
 import type { Api } from "../message.js"
+import { allocateProducerIds } from "./allocate-producer-ids.js"
 import { addRaftVoter } from "./add-raft-voter.js"
 import { alterConfigs } from "./alter-configs.js"
+import { alterPartition } from "./alter-partition.js"
+import { alterPartitionReassignments } from "./alter-partition-reassignments.js"
 import { alterReplicaLogDirs } from "./alter-replica-log-dirs.js"
 import { apiVersions } from "./api-versions.js"
+import { assignReplicasToDirs } from "./assign-replicas-to-dirs.js"
+import { brokerHeartbeat } from "./broker-heartbeat.js"
+import { brokerRegistration } from "./broker-registration.js"
 import { beginQuorumEpoch } from "./begin-quorum-epoch.js"
 import { consumerGroupDescribe } from "./consumer-group-describe.js"
 import { consumerGroupHeartbeat } from "./consumer-group-heartbeat.js"
+import { controllerRegistration } from "./controller-registration.js"
 import { createPartitions } from "./create-partitions.js"
 import { createTopics } from "./create-topics.js"
 import { deleteGroups } from "./delete-groups.js"
@@ -24,6 +31,7 @@ import { describeProducers } from "./describe-producers.js"
 import { describeQuorum } from "./describe-quorum.js"
 import { describeTopicPartitions } from "./describe-topic-partitions.js"
 import { electLeaders } from "./elect-leaders.js"
+import { envelope } from "./envelope.js"
 import { endQuorumEpoch } from "./end-quorum-epoch.js"
 import { explainGroup } from "./explain-group.js"
 import { fetchSnapshot } from "./fetch-snapshot.js"
@@ -37,6 +45,7 @@ import { leaveGroup } from "./leave-group.js"
 import { listConfigResources } from "./list-config-resources.js"
 import { listGroups } from "./list-groups.js"
 import { listOffsets } from "./list-offsets.js"
+import { listPartitionReassignments } from "./list-partition-reassignments.js"
 import { metadata } from "./metadata.js"
 import { offsetCommit } from "./offset-commit.js"
 import { offsetDelete } from "./offset-delete.js"
@@ -45,6 +54,8 @@ import { offsetForLeaderEpoch } from "./offset-for-leader-epoch.js"
 import { produce } from "./produce.js"
 import { removeRaftVoter } from "./remove-raft-voter.js"
 import { syncGroup } from "./sync-group.js"
+import { unregisterBroker } from "./unregister-broker.js"
+import { updateFeatures } from "./update-features.js"
 import { updateRaftVoter } from "./update-raft-voter.js"
 import { vote } from "./vote.js"
 
@@ -84,6 +95,17 @@ const declared: readonly Api[] = [
   offsetDelete,
   consumerGroupHeartbeat,
   consumerGroupDescribe,
+  alterPartitionReassignments,
+  listPartitionReassignments,
+  alterPartition,
+  updateFeatures,
+  envelope,
+  brokerRegistration,
+  brokerHeartbeat,
+  unregisterBroker,
+  allocateProducerIds,
+  controllerRegistration,
+  assignReplicasToDirs,
   vote,
   beginQuorumEpoch,
   endQuorumEpoch,

@@ -37,6 +37,8 @@ export const registerBrokerRecord = record({
     logDirs: array(uuid(), { taggedVersions: "3+", tag: 0 }),
     // get no new replicas, KIP-1066; null: not known
     cordonedLogDirs: array(uuid(), { taggedVersions: "4+", tag: 1, nullableVersions: "4+", default: null }),
+    // Ottla's own; null: a machine of its own
+    machineId: string({ taggedVersions: "0+", tag: 10_000, nullableVersions: "0+", default: null }),
   },
 })
 

@@ -245,4 +245,5 @@ const brokerWithRack = (rack: string) =>
     inControlledShutdown: false,
     logDirs: [],
     cordonedLogDirs: [],
+    machineId: null,
   }) satisfies BrokerRegistration
