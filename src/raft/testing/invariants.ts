@@ -71,14 +71,17 @@ export class CommittedForEver {
     this.#end = Math.max(this.#end, nextOffset)
   }
 
-  leads(id: BrokerId, log: readonly MirroredBatch[]): void {
+  leads(
+    id: BrokerId,
+    log: readonly MirroredBatch[],
+    snapshot: { readonly id: { readonly endOffset: Offset }; readonly digest: string } | undefined,
+  ): void {
     if (this.#end === 0) return
-    const batch = log.find(({ nextOffset }) => nextOffset === this.#end)
-    assert.equal(
-      batch?.digest,
-      this.#committed.get(this.#end),
-      `R4: leader ${id} lacks what is committed below ${this.#end}`,
-    )
+    const digest =
+      snapshot?.id.endOffset === this.#end
+        ? snapshot.digest
+        : log.find(({ nextOffset }) => nextOffset === this.#end)?.digest
+    assert.equal(digest, this.#committed.get(this.#end), `R4: leader ${id} lacks what is committed below ${this.#end}`)
   }
 }
 

@@ -16,7 +16,7 @@ import type { SimulatedNode } from "../../sim/node.js"
 import { hashText } from "../../sim/random.js"
 import { simulate, type World, type WorldOptions } from "../../sim/world.js"
 import { LogManager } from "../../storage/log-manager.js"
-import { MetadataLog, type MetadataLogTiming } from "../metadata-log.js"
+import { MetadataLog, type MetadataLogEvents, type MetadataLogTiming } from "../metadata-log.js"
 import type { SnapshotId } from "../snapshot-file.js"
 import { kraftVersionControlRecord, votersControlRecord } from "../voter-history.js"
 import { supportedKRaftVersions, VoterSet } from "../voter-set.js"
@@ -114,7 +114,7 @@ export class QuorumNode {
     const manager = await LogManager.openDirectories(env, {
       directories: [path],
       nodeId: this.id,
-      clusterId,
+      newClusterId: clusterId,
       configOf: () => {
         throw new Error("no topics here")
       },
@@ -145,7 +145,7 @@ export class QuorumNode {
     this.manager = manager
     await manager.loadLogs()
     quorum.network.serve(this.name, this.#handle(log))
-    await log.start({
+    const events: MetadataLogEvents = {
       onAppended: (values, baseOffset, nextOffset, epoch) =>
         this.#push(values.map(String), baseOffset, nextOffset, epoch),
       onTruncated: (endOffset) => {
@@ -162,14 +162,15 @@ export class QuorumNode {
       onCommitted: (highWatermark) => this.#committed(highWatermark),
       onLeadership: (epoch) => {
         quorum.invariants.elections.leads(this.id, epoch)
-        quorum.invariants.committed.leads(this.id, this.batches)
+        quorum.invariants.committed.leads(this.id, this.batches, this.snapshot)
         assert.equal(this.endOffset, log.logEndOffset, "a leader's owner knows everything in its log")
         this.isLeader = true
       },
       onResigned: () => (this.isLeader = false),
       onLeaderChanged: ({ leaderId }) => (this.leaderId = leaderId),
       onFailed: (reason) => (this.failed = reason),
-    })
+    }
+    await log.start(quorum.watched(events))
   }
 
   #handle(log: MetadataLog): Handle {
@@ -253,6 +254,7 @@ export class QuorumWorld {
   readonly staticVoters: VoterSet
   readonly controllers = new Set<BrokerId>()
   #nextValue = 0
+  #violation: unknown
 
   constructor(
     readonly world: World,
@@ -277,6 +279,26 @@ export class QuorumWorld {
       this.network.add(node)
       this.nodes.push(new QuorumNode(this, id, node))
     }
+  }
+
+  /** A contradiction found while a node is told something ends the scenario, whoever's call it was in. */
+  watched(events: MetadataLogEvents): MetadataLogEvents {
+    const watch =
+      <A extends unknown[]>(run: (...args: A) => void) =>
+      (...args: A): void => {
+        try {
+          run(...args)
+        } catch (error) {
+          this.#violation ??= error
+        }
+      }
+    return Object.fromEntries(
+      Object.entries(events).map(([name, run]) => [name, watch(run as (...args: unknown[]) => void)]),
+    ) as unknown as MetadataLogEvents
+  }
+
+  checkViolation(): void {
+    if (this.#violation !== undefined) throw this.#violation
   }
 
   isController(id: BrokerId): boolean {
@@ -331,6 +353,12 @@ export class QuorumWorld {
     return leaders.sort((a, b) => b.log!.epoch - a.log!.epoch)[0]
   }
 
+  /** Time passes, and what was found meanwhile is thrown. */
+  async sleep(ms: number): Promise<void> {
+    await this.world.sleep(ms)
+    this.checkViolation()
+  }
+
   async start(...ids: BrokerId[]): Promise<void> {
     await Promise.all((ids.length > 0 ? ids.map((id) => this.node(id)) : this.nodes).map((node) => node.start()))
   }
@@ -339,6 +367,7 @@ export class QuorumWorld {
   async until(what: string, holds: () => boolean, withinMs = 10_000): Promise<void> {
     const untilMs = this.world.nowMs + withinMs
     while (!holds()) {
+      this.checkViolation()
       assert.ok(this.world.nowMs < untilMs, `not within ${withinMs} ms: ${what}`)
       await this.world.sleep(5)
     }
@@ -363,17 +392,21 @@ export class QuorumWorld {
     return `v${++this.#nextValue}`
   }
 
-  /** Appends one value at the leader and waits until everybody that runs has it committed. */
+  /** Appends one value at the leader and waits until everybody that runs has it committed; another one where a leader was deposed before that. */
   async replicate(withinMs = 10_000): Promise<string> {
-    const value = this.nextValue()
-    let appended: Offset | undefined
-    await this.until("an append", () => (appended = this.leader?.append(value)) !== undefined, withinMs)
-    await this.until(
-      "a commit everywhere",
-      () => this.running.every(({ committedOffset }) => committedOffset >= appended!),
-      withinMs,
-    )
-    return value
+    const untilMs = this.world.nowMs + withinMs
+    for (;;) {
+      const value = this.nextValue()
+      const { leader } = this
+      const appended = leader?.append(value)
+      const isIn = () => this.running.every(({ committedOffset }) => committedOffset >= appended!)
+      if (appended !== undefined) {
+        while (leader!.isLeader && !isIn() && this.world.nowMs < untilMs) await this.sleep(1)
+        if (isIn()) return value
+      }
+      assert.ok(this.world.nowMs < untilMs, `not within ${withinMs} ms: a commit everywhere`)
+      await this.sleep(5)
+    }
   }
 
   isolate(id: BrokerId): void {
