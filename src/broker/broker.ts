@@ -229,7 +229,28 @@ export class Broker {
       })
       const metadataDirectory = config.string("metadata.log.dir")
       const home = logs.directories.find(({ path }) => path === metadataDirectory) ?? logs.directories[0]!
-      broker = new Broker(env, config, options, logs, await MetadataLog.open(env, home, config.nodeId))
+      const { nodeId } = config
+      const metadataLog = await MetadataLog.open(env, home, {
+        nodeId,
+        directoryId: home.directoryId,
+        clusterId: logs.clusterId,
+        isController: true,
+        voters: [],
+        bootstrapServers: [],
+        ownEndpoint: () => undefined,
+        listenerName: "CONTROLLER",
+        connect: () => {
+          throw new InvariantError("a quorum of one asks nobody")
+        },
+        timing: {
+          electionTimeoutMs: config.int("controller.quorum.election.timeout.ms"),
+          fetchTimeoutMs: config.int("controller.quorum.fetch.timeout.ms"),
+          electionBackoffMaxMs: config.int("controller.quorum.election.backoff.max.ms"),
+          requestTimeoutMs: config.int("controller.quorum.request.timeout.ms"),
+          retryBackoffMs: config.int("controller.quorum.retry.backoff.ms"),
+        },
+      })
+      broker = new Broker(env, config, options, logs, metadataLog)
       await broker.#start(home)
       return broker
     } catch (error) {
@@ -261,7 +282,7 @@ export class Broker {
     await this.logs.loadLogs()
     await this.metadataLog.start({
       onCommitted: (highWatermark) => this.#machine.committedTo(highWatermark),
-      onAppendsLost: (endOffset) => this.#machine.lostLeadership(endOffset),
+      onTruncated: (endOffset) => this.#machine.lostLeadership(endOffset),
       onFailed: (reason) => {
         // Nothing is committed any more: whoever waits for it, a stop above all, must be told.
         this.#machine.lostLeadership(this.metadataLog.logEndOffset)
@@ -308,10 +329,12 @@ export class Broker {
       )
     }
     const records: { record: MetadataRecord; offset: number; epoch: number }[] = []
-    for await (const { value, offset, epoch } of this.metadataLog.valuesFrom(snapshot?.id.endOffset ?? 0)) {
-      const record = decodeRecord(value)
-      if (record.type === "RemoveTopicRecord") this.#removedTopicIds.add(record.value.topicId)
-      records.push({ record, offset, epoch })
+    for await (const { values, baseOffset, epoch } of this.metadataLog.batchesFrom(snapshot?.id.endOffset ?? 0)) {
+      for (const [index, value] of values.entries()) {
+        const record = decodeRecord(value)
+        if (record.type === "RemoveTopicRecord") this.#removedTopicIds.add(record.value.topicId)
+        records.push({ record, offset: baseOffset + index, epoch })
+      }
     }
     this.#machine.catchUp(records, this.metadataLog.logEndOffset)
     // Known before the logs are opened, because their settings are in it; told to the replicas only when the logs are there.

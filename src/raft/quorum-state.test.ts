@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { zeroUuid } from "../base/ids.js"
 import { formatQuorumState, parseQuorumState } from "./quorum-state.js"
 
 // Written by Apache Kafka 4.3.1 with static voters.
@@ -8,13 +9,17 @@ const kafkas =
 
 test("Kafka's own file is read, and written back byte for byte", () => {
   const state = parseQuorumState(kafkas)!
-  assert.deepEqual(state, { election: { leaderId: 1, leaderEpoch: 1, votedId: -1 }, dataVersion: 0 })
+  assert.deepEqual(state, {
+    election: { leaderId: 1, leaderEpoch: 1, votedId: -1, votedDirectoryId: zeroUuid },
+    dataVersion: 0,
+  })
   assert.equal(formatQuorumState(state, [1]), kafkas)
 })
 
 test("a vote without a leader survives, and either version comes back as it was", () => {
   for (const dataVersion of [0, 1] as const) {
-    const state = { election: { leaderId: -1, leaderEpoch: 4, votedId: 2 }, dataVersion }
+    const votedDirectoryId = dataVersion === 1 ? "AAAAAAAAAAAAAAAAAAAACQ" : zeroUuid
+    const state = { election: { leaderId: -1, leaderEpoch: 4, votedId: 2, votedDirectoryId }, dataVersion }
     assert.deepEqual(parseQuorumState(formatQuorumState(state, [2])), state)
   }
 })

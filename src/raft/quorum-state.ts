@@ -5,7 +5,7 @@
  * version it had. Source: QuorumStateData.json, Kafka's FileQuorumStateStore.
  */
 import { zeroUuid } from "../base/ids.js"
-import { type ElectionState, noElection } from "./core.js"
+import { type ElectionState, noElection } from "./election-state.js"
 
 export interface QuorumState {
   readonly election: ElectionState
@@ -36,6 +36,7 @@ export function parseQuorumState(text: string): QuorumState | undefined {
       leaderId: integer(fields.leaderId, noElection.leaderId),
       leaderEpoch: fields.leaderEpoch as number,
       votedId: integer(fields.votedId, noElection.votedId),
+      votedDirectoryId: typeof fields.votedDirectoryId === "string" ? fields.votedDirectoryId : zeroUuid,
     },
     dataVersion,
   }
@@ -45,6 +46,7 @@ export function formatQuorumState({ election, dataVersion }: QuorumState, voters
   const { leaderId, leaderEpoch } = election
   // Kafka keeps either the leader or the vote of an epoch: a node that knows the leader has no more use for its vote.
   const votedId = leaderId === -1 ? election.votedId : -1
+  const votedDirectoryId = leaderId === -1 ? election.votedDirectoryId : zeroUuid
   return JSON.stringify(
     dataVersion === 0
       ? {
@@ -56,6 +58,6 @@ export function formatQuorumState({ election, dataVersion }: QuorumState, voters
           currentVoters: voters.map((voterId) => ({ voterId })),
           data_version: 0,
         }
-      : { leaderId, leaderEpoch, votedId, votedDirectoryId: zeroUuid, data_version: 1 },
+      : { leaderId, leaderEpoch, votedId, votedDirectoryId, data_version: 1 },
   )
 }

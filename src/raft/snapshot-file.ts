@@ -38,8 +38,13 @@ export function parseSnapshotFileName(name: string): SnapshotId | undefined {
   return match === null ? undefined : { endOffset: Number(match[1]), epoch: Number(match[2]) }
 }
 
-/** The file's bytes. `timestampMs` is that of the last record it contains. */
-export function encodeSnapshot(values: Iterable<Buffer>, id: SnapshotId, timestampMs: number): Buffer {
+/** The file's bytes. `timestampMs` is that of the last record it contains; `controls` say who votes (kraft.version 1). */
+export function encodeSnapshot(
+  values: Iterable<Buffer>,
+  id: SnapshotId,
+  timestampMs: number,
+  controls: readonly { readonly key: Buffer; readonly value: Buffer }[] = [],
+): Buffer {
   const batches: Buffer[] = []
   let baseOffset = 0
   const push = (records: readonly { key?: Buffer; value: Buffer }[], isControl: boolean) => {
@@ -53,6 +58,7 @@ export function encodeSnapshot(values: Iterable<Buffer>, id: SnapshotId, timesta
         key: controlRecordKey(controlRecordTypes.snapshotHeader),
         value: snapshotHeaderRecord.encodeToBuffer(header, 0),
       },
+      ...controls,
     ],
     true,
   )
@@ -77,9 +83,17 @@ export function encodeSnapshot(values: Iterable<Buffer>, id: SnapshotId, timesta
   return Buffer.concat(batches)
 }
 
+export interface SnapshotContent {
+  readonly values: Buffer[]
+  /** Control records other than header and footer: who votes. */
+  readonly controls: { readonly key: Buffer | null; readonly value: Buffer | null }[]
+  readonly timestampMs: number
+}
+
 /** The values of the records, and the timestamp in the header. Errors: MalformedError for damage, a missing header or footer. */
-export function decodeSnapshot(bytes: Buffer): { values: Buffer[]; timestampMs: number } {
+export function decodeSnapshot(bytes: Buffer): SnapshotContent {
   const values: Buffer[] = []
+  const controls: SnapshotContent["controls"] = []
   let timestampMs: number | undefined
   let ended = false
   let position = 0
@@ -95,12 +109,13 @@ export function decodeSnapshot(bytes: Buffer): { values: Buffer[]; timestampMs: 
       if (type === controlRecordTypes.snapshotHeader && value !== null) {
         timestampMs = snapshotHeaderRecord.read(new Reader(value), 0).lastContainedLogTimestamp
       } else if (type === controlRecordTypes.snapshotFooter) ended = true
+      else controls.push({ key, value })
     }
     position = end
   }
   if (timestampMs === undefined || !ended || position !== bytes.length)
     throw new MalformedError("the snapshot is cut off")
-  return { values, timestampMs }
+  return { values, controls, timestampMs }
 }
 
 /** When it resolves, the snapshot is on the medium under its name. */
