@@ -20,6 +20,9 @@ import { FramePool } from "../net/frame-pool.js"
 import { RequestMemory } from "../net/request-memory.js"
 import { Server } from "../net/server.js"
 import type { HandledRequest, InboundFrame, ServerConnection } from "../net/server-connection.js"
+import { errorByCode, Errors } from "../protocol/errors.js"
+import { brokerHeartbeat } from "../protocol/messages/broker-heartbeat.js"
+import { brokerRegistration } from "../protocol/messages/broker-registration.js"
 import { MetadataLog, MetadataLogError } from "../raft/metadata-log.js"
 import { ReplicaManager } from "../replication/replica-manager.js"
 import { StateMachine } from "../rsm/state-machine.js"
@@ -27,13 +30,14 @@ import { DirectoryError, type LogDirectory } from "../storage/log-directory.js"
 import { LogManager } from "../storage/log-manager.js"
 import { apiHandlers } from "./api/index.js"
 import { ConfigView, configProblem } from "./config-view.js"
-import { bootstrapFeatures, missingFeatures, supportedFeatures } from "./features.js"
+import { directoryReport } from "./directory-report.js"
+import { bootstrapFeatures, metadataVersionNeeded, missingFeatures, supportedFeatures } from "./features.js"
 import { FetchSessions } from "./fetch-sessions.js"
 import { groupSettings } from "./group-settings.js"
 import { InternalTopicCreation } from "./internal-topic-creation.js"
 import { clusterMetadataTopic } from "./internal-topics.js"
 import { MetadataController } from "./metadata-controller.js"
-import { ProducerIds } from "./producer-ids.js"
+import { type ProducerIdBlock, ProducerIds } from "./producer-ids.js"
 import { requestDispatch } from "./request-dispatch.js"
 import type { Services } from "./services.js"
 
@@ -84,6 +88,7 @@ export class Broker {
     private readonly logs: LogManager,
     private readonly metadataLog: MetadataLog,
   ) {
+    this.#incarnationId = env.random.uuid()
     // Kafka shows node.id under its old name too.
     const values = new Map(config.values).set("broker.id", String(config.nodeId))
     this.#configs = new ConfigView(config.nodeId, values, () => this.#image)
@@ -93,7 +98,12 @@ export class Broker {
       logs,
       configOf: (topic) => this.#configs.logConfig(topic),
       onBroken: (error) => this.#fatal(error instanceof Error ? (error.stack ?? error.message) : String(error)),
-      assignDirectories: (assignments) => void this.#controller.assignReplicasToDirs(assignments),
+      assignDirectories: (assignments) =>
+        void this.#controller.assignReplicasToDirs({
+          brokerId: config.nodeId,
+          brokerEpoch: this.#brokerEpoch,
+          directories: directoryReport(assignments),
+        }),
     })
     this.#machine = new StateMachine<MetadataImage, MetadataRecord>(
       { append: (records, nowMs) => metadataLog.append(records.map(encodeRecord), nowMs) },
@@ -107,7 +117,29 @@ export class Broker {
     this.#controller = new MetadataController({
       env,
       nodeId: config.nodeId,
+      clusterId: logs.clusterId,
       machine: this.#machine,
+      topicSettings: this.#configs.topicSettings,
+      featureRules: {
+        nodeId: config.nodeId,
+        supported: supportedFeatures,
+        metadataVersionNeeded,
+        staticMinInsyncReplicas: () => config.string("min.insync.replicas") ?? "1",
+      },
+      brokerTiming: {
+        // The only broker is this one, and it dies together with its controller.
+        sessionTimeoutMs: Number.POSITIVE_INFINITY,
+        handOverStallMs: Number.POSITIVE_INFINITY,
+        demotionMs: 0,
+      },
+      electionTiming: {
+        balanceIntervalMs: config.bool("auto.leader.rebalance.enable")
+          ? config.long("leader.imbalance.check.interval.seconds") * 1000
+          : undefined,
+        uncleanIntervalMs: config.long("unclean.leader.election.interval.ms"),
+      },
+      interBrokerListenerName: config.listeners.interBrokerListenerName,
+      ownIncarnationId: this.#incarnationId,
       topicDefaults: () => ({
         numPartitions: this.#configs.brokerNumber("num.partitions"),
         replicationFactor: this.#configs.brokerNumber("default.replication.factor"),
@@ -157,7 +189,7 @@ export class Broker {
       fetchSessions: new FetchSessions(config.int("max.incremental.fetch.session.cache.slots"), (below) =>
         env.random.int(below),
       ),
-      producerIds: new ProducerIds(() => this.#controller.allocateProducerIds()),
+      producerIds: new ProducerIds(() => this.#allocateProducerIds()),
       image: () => this.#image,
     }
     const dispatch = requestDispatch(services, {
@@ -193,6 +225,8 @@ export class Broker {
   /** Topics that the log on the medium says are gone; a crash may have come before their files went. */
   readonly #removedTopicIds = new Set<Uuid>()
   #snapshotting: Promise<void> = Promise.resolve()
+  readonly #incarnationId: Uuid
+  #brokerEpoch = -1
   #isUnfenced = false
   #isReady = false
   #becomeReady: () => void = () => {}
@@ -269,6 +303,7 @@ export class Broker {
       },
     })
     this.#machine.skipTo(this.metadataLog.logEndOffset)
+    this.#controller.onLeadership(this.metadataLog.epoch)
     // What another controller began and never ended does not count, and would keep everything after it from counting.
     if (this.#image.openTransaction !== undefined)
       await this.#controller.write([
@@ -280,21 +315,59 @@ export class Broker {
       await this.#controller.write(missing.map((value) => ({ type: "FeatureLevelRecord", value })))
     const endPoints = await this.#listen()
     this.#endpoints = endPoints
-    await this.#controller.register({
-      brokerId: this.config.nodeId,
-      incarnationId: this.env.random.uuid(),
-      endPoints,
-      features: supportedFeatures.map((feature) => ({ ...feature })),
-      rack: this.config.string("broker.rack"),
-      logDirs: this.logs.directories.map(({ directoryId }) => directoryId),
-    })
-    await this.#controller.unfence()
+    await this.#join(endPoints)
     this.#isUnfenced = true
     this.#groups.onMetadata(this.#image)
     this.#isReady = true
     this.#becomeReady()
     this.#replicas.resumeMoves()
     this.#replicas.clearStrays(this.#removedTopicIds)
+  }
+
+  /** Registers this broker and lets it serve. */
+  async #join(endPoints: readonly Endpoint[]): Promise<void> {
+    const { errorCode, brokerEpoch } = await this.#controller.registerBroker(
+      brokerRegistration.request.create({
+        brokerId: this.config.nodeId,
+        clusterId: this.logs.clusterId,
+        incarnationId: this.#incarnationId,
+        listeners: endPoints,
+        features: supportedFeatures,
+        rack: this.config.string("broker.rack"),
+        logDirs: this.logs.directories.map(({ directoryId }) => directoryId),
+        previousBrokerEpoch: this.#lastCleanEpoch(),
+      }),
+    )
+    if (errorCode !== Errors.NONE)
+      throw new StartError(`the broker could not register: ${errorByCode(errorCode)?.message ?? errorCode}`)
+    this.#brokerEpoch = brokerEpoch!
+    await this.#heartbeat({ wantFence: false, wantShutDown: false })
+    await this.#replicas.applied()
+  }
+
+  /** The life of this broker that ended well in all directories; -1: none did. */
+  #lastCleanEpoch(): number {
+    const epochs = new Set(this.logs.directories.map(({ cleanShutdownEpoch }) => cleanShutdownEpoch ?? -1))
+    return epochs.size === 1 ? [...epochs][0]! : -1
+  }
+
+  #heartbeat(wants: { wantFence: boolean; wantShutDown: boolean }) {
+    return this.#controller.brokerHeartbeat(
+      brokerHeartbeat.request.create({
+        brokerId: this.config.nodeId,
+        brokerEpoch: this.#brokerEpoch,
+        currentMetadataOffset: this.#image.offset,
+        ...wants,
+      }),
+    )
+  }
+
+  async #allocateProducerIds(): Promise<ProducerIdBlock | undefined> {
+    const { errorCode, producerIdStart, producerIdLen } = await this.#controller.allocateProducerIds({
+      brokerId: this.config.nodeId,
+      brokerEpoch: this.#brokerEpoch,
+    })
+    return errorCode === Errors.NONE ? { firstProducerId: producerIdStart, count: producerIdLen } : undefined
   }
 
   /** Replays snapshot and log. True: no record was there. The log may hold a leader change even so: a first start that was cut short. */
@@ -410,11 +483,11 @@ export class Broker {
   async #stop(): Promise<void> {
     await this.#server.stopAccepting()
     this.#groups.stop()
-    await this.#controller.fence()
+    await this.#heartbeat({ wantFence: true, wantShutDown: true })
     await this.#replicas.stop()
     await this.#server.close()
     await this.#snapshotting
-    await this.logs.close(this.#controller.brokerEpoch)
+    await this.logs.close(this.#brokerEpoch)
   }
 }
 

@@ -1,11 +1,18 @@
 /** The APIs this broker answers, which is what ApiVersions says. One that is declared and not listed here does not exist for clients. */
 import { apis } from "../../protocol/messages/index.js"
 import type { ApiHandler } from "../services.js"
+import { allocateProducerIdsHandler } from "./allocate-producer-ids.js"
 import { alterConfigsHandler, incrementalAlterConfigsHandler } from "./alter-configs.js"
+import { alterPartitionHandler } from "./alter-partition.js"
+import { alterPartitionReassignmentsHandler } from "./alter-partition-reassignments.js"
 import { alterReplicaLogDirsHandler } from "./alter-replica-log-dirs.js"
 import { apiVersionsHandler } from "./api-versions.js"
+import { assignReplicasToDirsHandler } from "./assign-replicas-to-dirs.js"
+import { brokerHeartbeatHandler } from "./broker-heartbeat.js"
+import { brokerRegistrationHandler } from "./broker-registration.js"
 import { consumerGroupDescribeHandler } from "./consumer-group-describe.js"
 import { consumerGroupHeartbeatHandler } from "./consumer-group-heartbeat.js"
+import { controllerRegistrationHandler } from "./controller-registration.js"
 import { createPartitionsHandler } from "./create-partitions.js"
 import { createTopicsHandler } from "./create-topics.js"
 import { deleteGroupsHandler } from "./delete-groups.js"
@@ -28,6 +35,7 @@ import { leaveGroupHandler } from "./leave-group.js"
 import { listConfigResourcesHandler } from "./list-config-resources.js"
 import { listGroupsHandler } from "./list-groups.js"
 import { listOffsetsHandler } from "./list-offsets.js"
+import { listPartitionReassignmentsHandler } from "./list-partition-reassignments.js"
 import { metadataHandler } from "./metadata.js"
 import { offsetCommitHandler } from "./offset-commit.js"
 import { offsetDeleteHandler } from "./offset-delete.js"
@@ -35,6 +43,8 @@ import { offsetFetchHandler } from "./offset-fetch.js"
 import { offsetForLeaderEpochHandler } from "./offset-for-leader-epoch.js"
 import { produceHandler } from "./produce.js"
 import { syncGroupHandler } from "./sync-group.js"
+import { unregisterBrokerHandler } from "./unregister-broker.js"
+import { updateFeaturesHandler } from "./update-features.js"
 
 export function apiHandlers(): readonly ApiHandler[] {
   const handlers: readonly ApiHandler[] = [
@@ -72,7 +82,21 @@ export function apiHandlers(): readonly ApiHandler[] {
     consumerGroupDescribeHandler,
     listConfigResourcesHandler,
     describeTopicPartitionsHandler,
+    alterPartitionReassignmentsHandler,
+    listPartitionReassignmentsHandler,
+    updateFeaturesHandler,
+    unregisterBrokerHandler,
     explainGroupHandler,
   ]
   return handlers
 }
+
+/** What nodes of the cluster ask the active controller, and clients must not. */
+export const controllerOnlyHandlers: readonly ApiHandler[] = [
+  brokerRegistrationHandler,
+  brokerHeartbeatHandler,
+  alterPartitionHandler,
+  allocateProducerIdsHandler,
+  assignReplicasToDirsHandler,
+  controllerRegistrationHandler,
+]
