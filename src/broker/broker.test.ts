@@ -283,17 +283,6 @@ const startErrors: readonly { rule: string; settings: Record<string, string>; me
       message: /--insecure/,
       insecure: false,
     },
-    {
-      rule: "a quorum of several",
-      settings: { "controller.quorum.voters": "1@a:1,2@b:1,3@c:1" },
-      message: /quorum of one/,
-    },
-    {
-      rule: "a quorum of another",
-      settings: { "controller.quorum.voters": "9@a:1" },
-      message: /does not name this node/,
-    },
-    { rule: "a broker that is no controller", settings: { "process.roles": "broker" }, message: /process\.roles/ },
   ]
 for (const { rule, settings, message, insecure } of startErrors) {
   test(`a start is refused for ${rule}, and the same directory starts afterwards`, async () => {

@@ -2,7 +2,7 @@
  * The settings one process starts with: the file, what the command line adds, and Ottla's own defaults.
  *
  * Owns the reading of `server.properties` as a whole: unknown names, impossible values, settings that do nothing yet. Reads no file
- * itself. Where Ottla's default differs from Kafka's (loopback, a folder beside the program, node id 1) it is in `ottlaDefaults`.
+ * itself. Where Ottla's default differs from Kafka's (loopback, a folder beside the program, node id 1, how soon a silent broker is given up) it is in `ottlaDefaults`.
  */
 import { type BrokerLayers, brokerConfigText, type ConfigValues } from "./config-layers.js"
 import { configEntry, configTables } from "./config-tables.js"
@@ -10,6 +10,7 @@ import { groupLimitErrors } from "./group-limits.js"
 import { type Listeners, resolveListeners } from "./listeners.js"
 import { parseConfig } from "./parse.js"
 import { parseProperties } from "./properties.js"
+import { type QuorumConfig, resolveQuorum } from "./quorum.js"
 import { supportedConfigs } from "./supported-configs.js"
 
 /** What holds where the file is silent and Kafka has no default, or one that does not suit a laptop. */
@@ -19,6 +20,9 @@ export const ottlaDefaults: Readonly<Record<string, string>> = {
   listeners: "PLAINTEXT://127.0.0.1:9092",
   "controller.listener.names": "CONTROLLER",
   "log.dirs": "data",
+  // A dead broker is found within two seconds where Kafka takes nine. A broken connection is acted on at once either way.
+  "broker.heartbeat.interval.ms": "500",
+  "broker.session.timeout.ms": "2000",
 }
 
 export interface ServerConfig {
@@ -28,6 +32,7 @@ export interface ServerConfig {
   /** As written: relative ones are relative to where the process was started. */
   readonly logDirs: readonly string[]
   readonly listeners: Listeners
+  readonly quorum: QuorumConfig
   /** What was set, or is Ottla's own default, each as DescribeConfigs prints it. The static layer of `BrokerLayers`. */
   readonly values: ConfigValues
   /** Value by Kafka's name, the default if it is not set. Asking for a name that is no setting, or for another type, is a mistake of ours. */
@@ -109,6 +114,16 @@ export function loadServerConfig(input: {
   if (roles.includes("broker") && listeners.advertised.length === 0 && errors.length === 0) {
     errors.push("listeners: a broker needs one that is not a controller listener (controller.listener.names)")
   }
+  const quorum = resolveQuorum(
+    {
+      nodeId,
+      roles,
+      voters: config.list("controller.quorum.voters"),
+      bootstrapServers: config.list("controller.quorum.bootstrap.servers"),
+      listeners,
+    },
+    errors,
+  )
   if (errors.length > 0) return { config: undefined, warnings, errors }
   return {
     config: Object.assign(config, {
@@ -117,6 +132,7 @@ export function loadServerConfig(input: {
       isController: roles.includes("controller"),
       logDirs,
       listeners,
+      quorum,
     }),
     warnings,
     errors,

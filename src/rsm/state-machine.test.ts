@@ -78,3 +78,41 @@ test("replaying the log gives the image that the decisions made", () => {
   )
   assert.equal(other.committed, state.head)
 })
+
+test("what another leader appended is committed like one's own, and a new leader decides on it at once", async () => {
+  const { state, log, committed } = machine()
+  log.records.push("a", "b")
+  state.replicated(["a"], 0, 1, 1)
+  state.replicated(["b"], 1, 2, 1)
+  state.committedTo(1)
+  assert.deepEqual(committed, ["a"])
+  const answer = state.submit((image) => ({ records: [image], response: image }), 0)
+  assert.equal(state.head, "abab")
+  state.committedTo(3)
+  assert.equal(await answer, "ab")
+  assert.deepEqual(committed, ["a", "abab"])
+})
+
+test("a former leader tells nobody of success, and its records may be committed all the same", async () => {
+  const { state, committed } = machine()
+  const answer = state.submit(() => ({ records: ["a"], response: 1 }), 0)
+  state.resigned()
+  assert.equal(await answer, "lost-leadership")
+  assert.equal(state.head, "a")
+  state.committedTo(1)
+  assert.deepEqual(committed, ["a"])
+})
+
+test("a log that loses its end takes the head back to what is left", async () => {
+  const { state, log } = machine()
+  const kept = state.submit(() => ({ records: ["a"], response: 1 }), 0)
+  const lost = state.submit(() => ({ records: ["b", "c"], response: 2 }), 0)
+  log.records.length = 1
+  state.truncatedTo(1)
+  assert.equal(await lost, "lost-leadership")
+  assert.equal(state.head, "a")
+  state.committedTo(1)
+  assert.equal(await kept, 1)
+  state.replicated(["x"], 1, 2, 2)
+  assert.equal(state.head, "ax")
+})

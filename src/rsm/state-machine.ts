@@ -2,8 +2,8 @@
  * One engine for state that is a log: decisions return records, replay is the only mutator.
  *
  * Owns the two images, head (everything appended) and committed (everything below the high watermark), and who waits for a commit. A decision sees the
- * head, so two in flight cannot contradict each other; readers see the committed image only. After a loss of leadership the head falls back to the
- * committed image, because images are immutable.
+ * head, so two in flight cannot contradict each other; readers see the committed image only. What another leader appended and what this one did are kept
+ * alike, so leading begins and ends without reading anything again. When a log loses its end the head falls back to the image there, because images are immutable.
  */
 import type { Offset } from "../base/ids.js"
 
@@ -34,10 +34,12 @@ export interface StateMachineOptions<Image, R> {
 /** Why a decision has no response: nothing it wanted has happened. */
 export type Refusal = "not-leader" | "too-many-pending" | "lost-leadership"
 
+/** A batch that is appended and not committed, and the image once it is. */
 interface Pending<Image> {
   readonly nextOffset: Offset
   readonly image: Image
-  settle(refusal: Refusal | undefined): void
+  /** Undefined: nobody here waits for it. */
+  settle: ((refusal: Refusal | undefined) => void) | undefined
 }
 
 export class StateMachine<Image, R> {
@@ -62,11 +64,13 @@ export class StateMachine<Image, R> {
     return this.#head
   }
 
-  /** Starts from a snapshot: `image` is the result of everything below `nextOffset`. */
+  /** Starts from a snapshot: `image` is the result of everything below `nextOffset`, and what was known before does not count. */
   load(image: Image, nextOffset: Offset): void {
+    const forgotten = this.#pending.splice(0)
     this.#head = image
     this.#committed = image
     this.#nextOffset = nextOffset
+    for (const { settle } of forgotten) settle?.("lost-leadership")
   }
 
   /** Applies committed records read from the log at start, without announcing them: whoever reads a log at start has other things to do first. */
@@ -74,6 +78,19 @@ export class StateMachine<Image, R> {
     let image = this.#committed
     for (const { record, offset, epoch } of records) image = this.options.replay(image, record, offset, epoch)
     this.load(image, nextOffset)
+  }
+
+  /** Another leader's batch is in the log of this node. It counts for readers once `committedTo` passes it. */
+  replicated(records: readonly R[], baseOffset: Offset, nextOffset: Offset, epoch: number): void {
+    this.#takeIn(records, baseOffset, nextOffset, epoch)
+    this.#pending.push({ nextOffset, image: this.#head, settle: undefined })
+  }
+
+  #takeIn(records: readonly R[], baseOffset: Offset, nextOffset: Offset, epoch: number): void {
+    records.forEach((record, index) => {
+      this.#head = this.options.replay(this.#head, record, baseOffset + index, epoch)
+    })
+    this.#nextOffset = nextOffset
   }
 
   /**
@@ -104,10 +121,7 @@ export class StateMachine<Image, R> {
         settle("not-leader")
         return
       }
-      records.forEach((record, index) => {
-        this.#head = this.options.replay(this.#head, record, appended.baseOffset + index, appended.epoch)
-      })
-      this.#nextOffset = appended.nextOffset
+      this.#takeIn(records, appended.baseOffset, appended.nextOffset, appended.epoch)
     } else if (this.#pending.length === 0) {
       settle(response)
       return
@@ -132,13 +146,31 @@ export class StateMachine<Image, R> {
     const settled = this.#pending.splice(0, done)
     this.#committed = settled.at(-1)!.image
     this.options.onCommitted(this.#committed)
-    for (const { settle } of settled) settle(undefined)
+    for (const { settle } of settled) settle?.(undefined)
   }
 
-  /** This node cannot finish what is pending: the head falls back to what is committed. `nextOffset` is where the log now ends. */
+  /** This node does not lead any more. What it appended may still be committed, but whoever waits cannot be told so. */
+  resigned(): void {
+    const waiting = this.#pending.map(({ settle }) => settle)
+    for (const pending of this.#pending) pending.settle = undefined
+    for (const settle of waiting) settle?.("lost-leadership")
+  }
+
+  /** The log ends at `nextOffset`: what was appended there or later has not happened. */
+  truncatedTo(nextOffset: Offset): void {
+    let kept = this.#pending.length
+    while (kept > 0 && this.#pending[kept - 1]!.nextOffset > nextOffset) kept--
+    const lost = this.#pending.splice(kept)
+    this.#head = this.#pending.at(-1)?.image ?? this.#committed
+    this.#nextOffset = nextOffset
+    for (const { settle } of lost) settle?.("lost-leadership")
+  }
+
+  /** Nothing that is pending will be finished: the head falls back to what is committed. `nextOffset` is where the log now ends. */
   lostLeadership(nextOffset: Offset): void {
+    const lost = this.#pending.splice(0)
     this.#head = this.#committed
     this.#nextOffset = nextOffset
-    for (const { settle } of this.#pending.splice(0)) settle("lost-leadership")
+    for (const { settle } of lost) settle?.("lost-leadership")
   }
 }

@@ -92,7 +92,7 @@ export class LogDirectory implements LogHome {
     env: Env,
     path: string,
     shared: SharedByDirectories,
-    identity: { clusterId: Uuid | undefined; nodeId: number },
+    identity: DirectoryIdentity,
   ): Promise<LogDirectory> {
     await makeDurableDirectory(env, path)
     const lock = await env.disk.lock(`${path}/${lockFile}`)
@@ -306,11 +306,7 @@ async function readCheckpoint(env: Env, path: string, name: string): Promise<Map
   return entries ?? new Map()
 }
 
-async function readProperties(
-  env: Env,
-  path: string,
-  identity: { clusterId: Uuid | undefined; nodeId: number },
-): Promise<MetaProperties> {
+async function readProperties(env: Env, path: string, identity: DirectoryIdentity): Promise<MetaProperties> {
   const bytes = await readSmallFile(env.disk, `${path}/${metaPropertiesFile}`)
   if (bytes !== undefined) {
     const properties = decodeMetaProperties(bytes)
@@ -325,12 +321,21 @@ async function readProperties(
     return properties
   }
   const properties = {
-    clusterId: identity.clusterId ?? env.random.uuid(),
+    clusterId: identity.clusterId ?? identity.newClusterId ?? env.random.uuid(),
     nodeId: identity.nodeId,
     directoryId: env.random.uuid(),
   }
   await replaceFile(env.disk, path, metaPropertiesFile, encodeMetaProperties(properties))
   return properties
+}
+
+/** To whom a directory must belong. */
+export interface DirectoryIdentity {
+  readonly nodeId: number
+  /** That of the directories opened before. */
+  readonly clusterId: Uuid | undefined
+  /** For a new directory where no other says. Undefined: one of its own. */
+  readonly newClusterId: Uuid | undefined
 }
 
 const partitionFolder = /^([a-zA-Z0-9._-]{1,249})-(\d{1,10})$/

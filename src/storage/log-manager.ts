@@ -27,8 +27,8 @@ export interface LogManagerOptions {
   /** Paths of the log directories, at least one. */
   readonly directories: readonly string[]
   readonly nodeId: number
-  /** Undefined: that of the directories, or a new one. */
-  readonly clusterId?: Uuid
+  /** The cluster of directories that belong to none yet. Undefined: a new one. */
+  readonly newClusterId?: Uuid
   readonly configOf: (topic: string) => LogConfig
   /** Topics whose logs somebody else opens: raft its metadata log. */
   readonly foreignTopics?: ReadonlySet<string>
@@ -101,10 +101,11 @@ export class LogManager {
       indexCache: new IndexCache(options.indexCacheBytes),
     }
     const directories: LogDirectory[] = []
-    let clusterId = options.clusterId
+    const { nodeId, newClusterId } = options
+    let clusterId: Uuid | undefined
     try {
       for (const path of options.directories) {
-        const directory = await LogDirectory.open(env, path, shared, { clusterId, nodeId: options.nodeId })
+        const directory = await LogDirectory.open(env, path, shared, { nodeId, clusterId, newClusterId })
         clusterId = directory.properties.clusterId
         directory.onFailed = (failed, reason) => options.onDirectoryFailed?.(failed, reason)
         directories.push(directory)

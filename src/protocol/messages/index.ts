@@ -5,6 +5,7 @@
  */
 import type { Api } from "../message.js"
 import { allocateProducerIds } from "./allocate-producer-ids.js"
+import { addRaftVoter } from "./add-raft-voter.js"
 import { alterConfigs } from "./alter-configs.js"
 import { alterPartition } from "./alter-partition.js"
 import { alterPartitionReassignments } from "./alter-partition-reassignments.js"
@@ -13,6 +14,7 @@ import { apiVersions } from "./api-versions.js"
 import { assignReplicasToDirs } from "./assign-replicas-to-dirs.js"
 import { brokerHeartbeat } from "./broker-heartbeat.js"
 import { brokerRegistration } from "./broker-registration.js"
+import { beginQuorumEpoch } from "./begin-quorum-epoch.js"
 import { consumerGroupDescribe } from "./consumer-group-describe.js"
 import { consumerGroupHeartbeat } from "./consumer-group-heartbeat.js"
 import { controllerRegistration } from "./controller-registration.js"
@@ -30,7 +32,9 @@ import { describeQuorum } from "./describe-quorum.js"
 import { describeTopicPartitions } from "./describe-topic-partitions.js"
 import { electLeaders } from "./elect-leaders.js"
 import { envelope } from "./envelope.js"
+import { endQuorumEpoch } from "./end-quorum-epoch.js"
 import { explainGroup } from "./explain-group.js"
+import { fetchSnapshot } from "./fetch-snapshot.js"
 import { fetch } from "./fetch.js"
 import { findCoordinator } from "./find-coordinator.js"
 import { heartbeat } from "./heartbeat.js"
@@ -48,9 +52,12 @@ import { offsetDelete } from "./offset-delete.js"
 import { offsetFetch } from "./offset-fetch.js"
 import { offsetForLeaderEpoch } from "./offset-for-leader-epoch.js"
 import { produce } from "./produce.js"
+import { removeRaftVoter } from "./remove-raft-voter.js"
 import { syncGroup } from "./sync-group.js"
 import { unregisterBroker } from "./unregister-broker.js"
 import { updateFeatures } from "./update-features.js"
+import { updateRaftVoter } from "./update-raft-voter.js"
+import { vote } from "./vote.js"
 
 const declared: readonly Api[] = [
   produce,
@@ -99,6 +106,13 @@ const declared: readonly Api[] = [
   allocateProducerIds,
   controllerRegistration,
   assignReplicasToDirs,
+  vote,
+  beginQuorumEpoch,
+  endQuorumEpoch,
+  fetchSnapshot,
+  addRaftVoter,
+  removeRaftVoter,
+  updateRaftVoter,
 ]
 
 /** Ascending by key. */
