@@ -99,7 +99,7 @@ function unsupportedBy(
       : undefined
   }
   const local = supported.some(({ name }) => name === feature)
-    ? reason("Local controller " + nodeId, supported)
+    ? reason(`Local controller ${nodeId}`, supported)
     : `Local controller ${nodeId} does not support this feature.`
   if (local !== undefined) return local
   for (const broker of brokers.values()) {

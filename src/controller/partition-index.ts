@@ -69,7 +69,7 @@ export class PartitionIndex {
   #followTopic(name: string, before: TopicImage | undefined, after: TopicImage | undefined): void {
     if (before !== undefined && before.topicId !== after?.topicId) {
       const places = this.#places.get(name)!
-      before.partitions.forEach((partition, id) => this.#unlink(places[id]!, partition))
+      for (const [id, partition] of before.partitions.entries()) this.#unlink(places[id]!, partition)
       this.#places.delete(name)
       before = undefined
     }

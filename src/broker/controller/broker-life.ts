@@ -241,7 +241,10 @@ export class BrokerLife {
   #onTimer(dueMs: number): void {
     this.#timer = undefined
     const lateMs = this.#nowMs() - dueMs
-    if (lateMs <= lateTimerMs) return this.#fenceSilent()
+    if (lateMs <= lateTimerMs) {
+      this.#fenceSilent()
+      return
+    }
     // This process stood still. Heartbeats that came meanwhile wait in the sockets, and those that others could not send for us to answer come later.
     this.#sessions?.forgive(lateMs, this.#nowMs())
     this.#env.timers.soon(() => this.#fenceSilent())
