@@ -4,15 +4,9 @@
  * Owns the rules that follow from the image: who lives, who may lead, what a topic asks for. Holds nothing itself: a view is made for one decision, on the head of the log.
  */
 import { type BrokerId, type Uuid, zeroUuid } from "../base/ids.js"
-import type { BrokerRegistration, MetadataImage, PartitionImage } from "../metadata/image.js"
+import type { BrokerRegistration, MetadataImage, PartitionImage, TopicImage } from "../metadata/image.js"
 import type { MetadataRecord } from "../metadata/records.js"
-import {
-  changePartition,
-  type PartitionChange,
-  type PartitionRules,
-  type PartitionTarget,
-  replicaDirectory,
-} from "./partition-change.js"
+import { changePartition, type PartitionChange, type PartitionRules, type PartitionTarget } from "./partition-change.js"
 import type { PartitionIndex, Place } from "./partition-index.js"
 
 export const elrFeature = "eligible.leader.replicas.version"
@@ -87,12 +81,22 @@ export class ControllerView {
     return settings
   }
 
+  readonly #isActive = (brokerId: BrokerId): boolean => isActive(this.image, brokerId)
+
   isActive(brokerId: BrokerId): boolean {
-    return isActive(this.image, brokerId)
+    return this.#isActive(brokerId)
   }
 
+  /** Decisions go through the partitions of a topic one after the other. */
+  #topic: TopicImage | undefined
+  #rules: PartitionRules | undefined
+
   partition({ topic, partition }: Place): PartitionImage {
-    return this.image.topics.get(topic)!.partitions[partition]!
+    if (this.#topic?.name !== topic) {
+      this.#topic = this.image.topics.get(topic)!
+      this.#rules = undefined
+    }
+    return this.#topic.partitions[partition]!
   }
 
   /**
@@ -103,21 +107,25 @@ export class ControllerView {
   change(
     place: Place,
     target: PartitionTarget,
-    canLead: (brokerId: BrokerId) => boolean = (id) => isActive(this.image, id),
+    canLead: (brokerId: BrokerId) => boolean = this.#isActive,
   ): MetadataRecord | undefined {
     const partition = this.partition(place)
     const settings = this.settings(place.topic)
-    const rules: PartitionRules = {
-      canLead: (id) =>
-        canLead(id) && hasDirectory(this.image, id, target.directories?.get(id) ?? replicaDirectory(partition, id)),
+    if (this.#rules?.canLead !== canLead) this.#rules = this.#rulesOf(settings, canLead)
+    const election = target.election ?? (settings.uncleanLeaderElectionEnable ? "unclean" : "online")
+    const change = changePartition(partition, { ...target, election }, this.#rules)
+    return change === undefined ? undefined : partitionChange(place, change)
+  }
+
+  #rulesOf({ minInsyncReplicas }: TopicSettings, canLead: (brokerId: BrokerId) => boolean): PartitionRules {
+    return {
+      canLead,
+      hasDirectory: (id, directoryId) => hasDirectory(this.image, id, directoryId),
       isDemoted: (id) => this.demoted.has(id),
-      minInsyncReplicas: settings.minInsyncReplicas,
+      minInsyncReplicas,
       elrEnabled: this.elrEnabled,
       directoryOf: (id) => directoryFor(this.image, id),
     }
-    const election = target.election ?? (settings.uncleanLeaderElectionEnable ? "unclean" : "online")
-    const change = changePartition(partition, { ...target, election }, rules)
-    return change === undefined ? undefined : partitionChange(place, change)
   }
 }
 

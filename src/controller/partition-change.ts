@@ -18,8 +18,10 @@ export const noLeader = -1
 export const leaderRecovery = { recovered: 0, recovering: 1 } as const
 
 export interface PartitionRules {
-  /** Lives, is not on its way out, and has the directory its replica is in. */
+  /** Lives, and is not on its way out. */
   canLead(brokerId: BrokerId): boolean
+  /** Has the directory that its replica is in. Undefined: it was never said which. */
+  hasDirectory(brokerId: BrokerId, directoryId: Uuid | undefined): boolean
   /** Can lead where nobody else can: it lives, but it was stuck. */
   isDemoted(brokerId: BrokerId): boolean
   /** `min.insync.replicas`; with fewer replicas than that, all of them. */
@@ -151,22 +153,19 @@ function elect(
   before: PartitionImage,
   { replicas, isr }: Membership,
   elr: readonly BrokerId[],
-  { election = "online", emptyReplica }: PartitionTarget,
+  { election = "online", emptyReplica, directories }: PartitionTarget,
   rules: PartitionRules,
 ): { leader: BrokerId; isUnclean: boolean } {
   const eligible = isr.length === 0 ? elr : isr
-  const canLead = (id: BrokerId): boolean => eligible.includes(id) && rules.canLead(id)
-  const first = election === "preferred" ? replicas[0]! : before.leader
-  let demoted = noLeader
-  for (const id of [first, before.leader, ...replicas]) {
-    if (!canLead(id)) continue
-    if (!rules.isDemoted(id)) return { leader: id, isUnclean: false }
-    if (demoted === noLeader) demoted = id
-  }
-  if (demoted !== noLeader) {
-    // Nobody is better: then the leader stays the leader.
-    return { leader: canLead(before.leader) ? before.leader : demoted, isUnclean: false }
-  }
+  const lives = (id: BrokerId): boolean =>
+    rules.canLead(id) && rules.hasDirectory(id, directories?.get(id) ?? replicaDirectory(before, id))
+  const canLead = (id: BrokerId): boolean => eligible.includes(id) && lives(id)
+  const isBest = (id: BrokerId): boolean => !rules.isDemoted(id) && canLead(id)
+  if (election === "preferred" && isBest(replicas[0]!)) return { leader: replicas[0]!, isUnclean: false }
+  if (isBest(before.leader)) return { leader: before.leader, isUnclean: false }
+  // Where only demoted ones can lead, the leader stays the leader.
+  const clean = replicas.find(isBest) ?? (canLead(before.leader) ? before.leader : replicas.find(canLead))
+  if (clean !== undefined) return { leader: clean, isUnclean: false }
   const [lastKnown] = before.lastKnownElr
   if (
     rules.elrEnabled &&
@@ -175,13 +174,13 @@ function elect(
     before.lastKnownElr.length === 1 &&
     lastKnown !== emptyReplica &&
     replicas.includes(lastKnown!) &&
-    rules.canLead(lastKnown!)
+    lives(lastKnown!)
   ) {
     // KIP-966, balanced recovery: with no eligible leader left, the last one has the most.
     return { leader: lastKnown!, isUnclean: true }
   }
   if (election !== "unclean") return { leader: noLeader, isUnclean: false }
-  const anyone = replicas.find((id) => rules.canLead(id))
+  const anyone = replicas.find(lives)
   return anyone === undefined ? { leader: noLeader, isUnclean: false } : { leader: anyone, isUnclean: true }
 }
 
