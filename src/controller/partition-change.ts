@@ -85,7 +85,7 @@ export function changePartition(
     elr = elr.filter((id) => id !== leader)
   }
   // Without eligible leaders the last member stays in the ISR, for the ISR alone says who may lead.
-  if (isr.length === 0 && !rules.elrEnabled) isr = lastMembers(before, members.replicas)
+  if (isr.length === 0 && !rules.elrEnabled) isr = lastMembers(before, members.replicas, target)
   const change: PartitionChange = {}
   const shrinks = before.replicas.some((id) => !members.replicas.includes(id))
   // A replica that is gone must not be taken for a follower by those who knew it as one. An ISR that shrinks needs no epoch (KAFKA-15021).
@@ -125,9 +125,13 @@ function completeReassignment(members: Membership): Membership {
   return { replicas: staying, addingReplicas: [], removingReplicas: [], isr: stayingIsr }
 }
 
-function lastMembers({ isr }: PartitionImage, replicas: readonly BrokerId[]): readonly BrokerId[] {
-  const staying = isr.filter((id) => replicas.includes(id))
-  return staying.length > 0 ? staying : replicas.slice(0, 1)
+function lastMembers(
+  { isr }: PartitionImage,
+  replicas: readonly BrokerId[],
+  { emptyReplica }: PartitionTarget,
+): readonly BrokerId[] {
+  const staying = isr.filter((id) => replicas.includes(id) && id !== emptyReplica)
+  return staying.length > 0 || emptyReplica !== undefined ? staying : replicas.slice(0, 1)
 }
 
 const nobody: readonly BrokerId[] = []
