@@ -82,7 +82,8 @@ export function changePartition(
   } else if (leader !== noLeader && !isr.includes(leader)) {
     // KIP-966: a member of the ELR has every committed record, so this is clean.
     isr = [leader]
-    elr = elr.filter((id) => id !== leader)
+    // The minimum may have been lowered since: then the leader alone commits, and others fall behind.
+    elr = isr.length >= minimum(members.replicas, rules) ? nobody : elr.filter((id) => id !== leader)
   }
   // Without eligible leaders the last member stays in the ISR, for the ISR alone says who may lead.
   if (isr.length === 0 && !rules.elrEnabled) isr = lastMembers(before, members.replicas, target)
@@ -136,6 +137,10 @@ function lastMembers(
 
 const nobody: readonly BrokerId[] = []
 
+/** As many in sync as it takes to commit. */
+const minimum = (replicas: readonly BrokerId[], { minInsyncReplicas }: PartitionRules): number =>
+  Math.min(minInsyncReplicas, replicas.length)
+
 /**
  * KIP-966: while the ISR is below the minimum the high watermark stands still, so whoever leaves it then has every committed record. At the minimum or above the ISR alone counts.
  */
@@ -143,9 +148,9 @@ function eligibleLeaders(
   before: PartitionImage,
   { replicas, isr }: Membership,
   { uncleanReplica, emptyReplica }: PartitionTarget,
-  { elrEnabled, minInsyncReplicas }: PartitionRules,
+  rules: PartitionRules,
 ): readonly BrokerId[] {
-  if (!elrEnabled || isr.length >= Math.min(minInsyncReplicas, replicas.length)) return nobody
+  if (!rules.elrEnabled || isr.length >= minimum(replicas, rules)) return nobody
   const stays = (id: BrokerId): boolean =>
     !isr.includes(id) && id !== uncleanReplica && id !== emptyReplica && replicas.includes(id)
   const elr = before.elr.filter(stays)
