@@ -67,32 +67,38 @@ export function onHeartbeat(
   // Its epoch is the offset of its registration.
   const isCaughtUp = request.currentMetadataOffset >= broker.brokerEpoch
   const current = brokerState(broker)
-  const state = nextState(current, request, isCaughtUp, view.index.leads(brokerId).size > 0, context)
-  const records: MetadataRecord[] = []
-  if (state !== current) {
-    if (state === "unfenced") records.push(...unfenceBroker(view, brokerId))
-    else if (state === "controlled-shutdown") records.push(...beginControlledShutdown(view, brokerId))
-    else records.push(...fenceBroker(view, brokerId))
-  } else {
-    // What would rest on partitions that this very decision changes waits for the next heartbeat: the view does not have those changes.
-    if (view.demoted.has(brokerId)) records.push(...handOverLeaderships(view, brokerId))
-    if (records.length === 0) records.push(...directoriesOffline(view, brokerId, request.offlineLogDirs))
-    if (request.cordonedLogDirs !== null) records.push(...cordonDirectories(view, brokerId, request.cordonedLogDirs))
+  const newlyOffline = directoriesOffline(view, brokerId, request.offlineLogDirs)
+  const isLost = broker.logDirs.length > 0 && broker.logDirs.every((id) => request.offlineLogDirs.includes(id))
+  const wishes = {
+    wantFence: request.wantFence || isLost,
+    wantShutDown: request.wantShutDown,
+    // It must not be given what is in a directory that it has just lost.
+    mayUnfence: isCaughtUp && newlyOffline.length === 0,
   }
-  return { records, result: { state, isCaughtUp } }
+  const state = nextState(current, wishes, view.index.leads(brokerId).size > 0, context)
+  const result = { state, isCaughtUp }
+  if (state === "unfenced" && state !== current) return { records: unfenceBroker(view, brokerId), result }
+  if (state === "controlled-shutdown" && state !== current)
+    return { records: beginControlledShutdown(view, brokerId), result }
+  if (state !== current) return { records: fenceBroker(view, brokerId), result }
+  if (isLost) return { records: [], result }
+  // What would rest on partitions that this very decision changes waits for the next heartbeat: the view does not have those changes.
+  const records = view.demoted.has(brokerId) ? handOverLeaderships(view, brokerId) : []
+  if (records.length === 0) records.push(...newlyOffline)
+  if (request.cordonedLogDirs !== null) records.push(...cordonDirectories(view, brokerId, request.cordonedLogDirs))
+  return { records, result }
 }
 
 function nextState(
   current: BrokerState,
-  { wantFence, wantShutDown }: HeartbeatRequest,
-  isCaughtUp: boolean,
+  { wantFence, wantShutDown, mayUnfence }: { wantFence: boolean; wantShutDown: boolean; mayUnfence: boolean },
   leads: boolean,
   { shutdownOffset, lowestActiveOffset }: HeartbeatContext,
 ): BrokerState {
   switch (current) {
     case "fenced":
       if (wantShutDown) return "shutdown-now"
-      return wantFence || !isCaughtUp ? "fenced" : "unfenced"
+      return wantFence || !mayUnfence ? "fenced" : "unfenced"
     case "unfenced":
       if (wantFence) return wantShutDown ? "shutdown-now" : "fenced"
       if (!wantShutDown) return "unfenced"

@@ -8,8 +8,8 @@ import assert from "node:assert/strict"
 import type { BrokerId } from "../../base/ids.js"
 import type { MetadataImage, PartitionImage } from "../../metadata/image.js"
 import type { MetadataRecord } from "../../metadata/records.js"
-import { machineOf } from "../controller-view.js"
-import { noLeader } from "../partition-change.js"
+import { hasDirectory, isActive, machineOf } from "../controller-view.js"
+import { noLeader, replicaDirectory } from "../partition-change.js"
 import type { ClusterTest } from "./cluster-test.js"
 
 interface Held {
@@ -114,6 +114,10 @@ export class ClusterModel {
     const old = before.topics.get(name)?.partitions[partitionId]
     this.#checkShape(after, state)
     if (old !== undefined) this.#checkStep(name, partitionId, old, state)
+    if (state.leader !== noLeader && state.leader !== old?.leader) {
+      assert.ok(isActive(after, state.leader), "who leads is neither fenced nor on its way out")
+      assert.ok(hasDirectory(after, state.leader, replicaDirectory(state, state.leader)), "its directory is there")
+    }
     const { leaders } = this.held(name, partitionId)
     // One leader per epoch (Raft's own rule, for partitions: KIP-101).
     const known = leaders.get(state.leaderEpoch)
