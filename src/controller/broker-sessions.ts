@@ -92,10 +92,12 @@ export class BrokerSessions {
     return first
   }
 
-  /** Time in which nothing could be heard, because this process stood still, counts for nobody. */
+  /** Time in which this process stood still counts for nobody, and everybody gets as much of it again to be heard, up to a session: connections may have to be made anew. */
   forgive(lostMs: number, nowMs: number): void {
+    const { sessionTimeoutMs } = this.timing
+    const leastMs = nowMs - sessionTimeoutMs + Math.min(lostMs, sessionTimeoutMs)
     for (const session of this.#sessions.values())
-      session.lastContactMs = Math.min(nowMs, session.lastContactMs + lostMs)
+      session.lastContactMs = Math.min(nowMs, Math.max(session.lastContactMs + lostMs, leastMs))
   }
 
   /** The lowest offset that a broker which serves and stays has said it reached. */

@@ -182,13 +182,16 @@ class History {
       case 0:
       case 1:
       case 2:
-        return model.write(topic, partition, () => this.#chance(80))
+        model.write(topic, partition, () => this.#chance(80))
+        return
       case 3:
       case 4:
-        return this.alterIsr(topic, partition)
+        this.alterIsr(topic, partition)
+        return
       case 5:
       case 6:
-        return this.restart(brokerId)
+        this.restart(brokerId)
+        return
       case 7: {
         if (!model.running.has(brokerId)) t.fence(brokerId)
         return

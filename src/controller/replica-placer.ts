@@ -1,8 +1,8 @@
 /**
  * Where the replicas of new partitions go.
  *
- * Owns the order: first replicas in turn over all live brokers, so that leaders are balanced; then other racks before the same one, live brokers before fenced ones, those with the fewest
- * new replicas first. The invariant: no two replicas of a partition on one broker, nor on one machine. Source: the aims of Kafka's StripedReplicaPlacer; KIP-36.
+ * Owns the order: first replicas in turn over all live brokers, so that leaders are balanced; second ones so that a broker's leaderships have many heirs; then those with the fewest new replicas.
+ * Other racks come before the same one, live brokers before fenced ones. The invariant: no two replicas of a partition on one broker, nor on one machine. Source: the aims of Kafka's StripedReplicaPlacer; KIP-36.
  */
 import type { BrokerId } from "../base/ids.js"
 import type { BrokerRegistration } from "../metadata/image.js"
@@ -16,6 +16,8 @@ interface Candidate {
   /** Place in the round of all brokers. */
   readonly turn: number
   replicas: number
+  /** How often each broker, by its turn, is second where this one is first: it inherits the leadership. */
+  readonly heirs: number[]
 }
 
 export const machinesOf = (brokers: readonly BrokerRegistration[]): number => new Set(brokers.map(machineOf)).size
@@ -34,7 +36,6 @@ export function placeReplicas(
   return Array.from({ length: count }, (_, index) => {
     const round = start + index
     const first = live[round % live.length]!
-    // The second replicas of a broker's partitions go to each of the others in turn: when it dies, no single one inherits all.
     return place(candidates, first, factor, first.turn + 1 + Math.floor(round / live.length))
   })
 }
@@ -50,6 +51,7 @@ function inTurn(brokers: readonly BrokerRegistration[]): Candidate[] {
     fenced: broker.fenced,
     turn,
     replicas: 0,
+    heirs: brokers.map(() => 0),
   }))
 }
 
@@ -86,6 +88,7 @@ function place(candidates: readonly Candidate[], first: Candidate, factor: numbe
       bestCost = cost
     }
     best!.replicas++
+    if (chosen.length === 1) first.heirs[best!.turn]!++
     chosen.push(best!)
   }
   return chosen.map(({ brokerId }) => brokerId)
@@ -95,12 +98,13 @@ function place(candidates: readonly Candidate[], first: Candidate, factor: numbe
 const replicasMax = 2 ** 26
 const brokersMax = 2 ** 16
 
-/** Digits, the first one counts most: replicas on the same rack, fenced, replicas so far, turn. */
+/** Digits, the first one counts most: replicas on the same rack, fenced, how often it is the heir or, further down, has a replica at all, turn. */
 function costOf(candidate: Candidate, chosen: readonly Candidate[], distance: number): number {
   let onRack = 0
   for (const { machine, rack } of chosen) {
     if (machine === candidate.machine) return Number.POSITIVE_INFINITY
     if (rack === candidate.rack) onRack++
   }
-  return ((onRack * 2 + Number(candidate.fenced)) * replicasMax + candidate.replicas) * brokersMax + distance
+  const share = chosen.length === 1 ? chosen[0]!.heirs[candidate.turn]! : candidate.replicas
+  return ((onRack * 2 + Number(candidate.fenced)) * replicasMax + share) * brokersMax + distance
 }

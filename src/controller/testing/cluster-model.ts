@@ -76,7 +76,7 @@ export class ClusterModel {
     const state = this.t.partition(topic, partition)
     const directory = state.directories[state.replicas.indexOf(brokerId)]
     const broker = this.t.image.brokers.get(brokerId)
-    return this.running.has(brokerId) && broker !== undefined && broker.logDirs.includes(directory ?? "")
+    return this.running.has(brokerId) && broker?.logDirs.includes(directory ?? "") === true
   }
 
   /** The process ends. What a policy weaker than `flush` counted may be gone. */
