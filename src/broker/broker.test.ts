@@ -207,7 +207,7 @@ async function formattedByKafka(t: BrokerWorld, checkpoint: string): Promise<voi
     ["bootstrap.checkpoint", readFileSync(join(process.cwd(), "src/metadata/testdata", checkpoint))],
     [
       "meta.properties",
-      Buffer.from("version=1\ncluster.id=4L6g3nShT-eMCtK--X86sw\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAABw\n"),
+      Buffer.from("version=1\ncluster.id=4L6g3nShT-eMCtK--X86sw\nnode.id=1\ndirectory.id=uJwFSXvTQmmqMBF2kqSg5w\n"),
     ],
   ] as const) {
     const file = await disk.open(`/data/${name}`, { create: true })

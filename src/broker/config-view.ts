@@ -4,7 +4,7 @@
  * Owns the joining of the layers for this broker, and the rules that a change of them must meet. Tables, grammar and precedence are in `config/`.
  */
 import { isValidTopicName, type BrokerId } from "../base/ids.js"
-import { type BrokerLayers, brokerConfigText, type ConfigValues } from "../config/config-layers.js"
+import { type BrokerLayers, brokerConfigText, type ConfigValues, topicConfigText } from "../config/config-layers.js"
 import type { ConfigEntry } from "../config/config-entry.js"
 import { configEntry, type ConfigScope } from "../config/config-tables.js"
 import {
@@ -19,6 +19,7 @@ import { groupOverrideProblem } from "../config/group-limits.js"
 import { type LogConfig, logConfigOf } from "../config/log-config.js"
 import { parseConfig } from "../config/parse.js"
 import type { ConfigRules } from "../controller/configs.js"
+import type { TopicSettingsOf } from "../controller/controller-view.js"
 import { invalidTopicName } from "../controller/topics.js"
 import { configOverrides, type MetadataImage, resourceTypes } from "../metadata/image.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
@@ -30,8 +31,7 @@ export class ConfigView {
     private readonly image: () => MetadataImage,
   ) {}
 
-  #layers(): BrokerLayers {
-    const image = this.image()
+  #layers(image = this.image()): BrokerLayers {
     return {
       dynamicBroker: configOverrides(image, resourceTypes.broker, String(this.nodeId)),
       dynamicDefaultBroker: configOverrides(image, resourceTypes.broker, ""),
@@ -41,6 +41,17 @@ export class ConfigView {
 
   logConfig(topic: string): LogConfig {
     return logConfigOf(this.#layers(), configOverrides(this.image(), resourceTypes.topic, topic))
+  }
+
+  /** What elections and in-sync sets of a topic go by, as an image has it that need not be the committed one. */
+  readonly topicSettings: TopicSettingsOf = (image, topic) => {
+    const layers = this.#layers(image)
+    const overrides = configOverrides(image, resourceTypes.topic, topic)
+    return {
+      minInsyncReplicas: Number(topicConfigText(layers, overrides, "min.insync.replicas")),
+      uncleanLeaderElectionEnable: topicConfigText(layers, overrides, "unclean.leader.election.enable") === "true",
+      survivesCrash: topicConfigText(layers, overrides, "ottla.flush.policy") === "flush",
+    }
   }
 
   brokerNumber(name: string): number {

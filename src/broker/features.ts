@@ -16,14 +16,21 @@ export const supportedFeatures = [
   { name: "streams.version", minSupportedVersion: 0, maxSupportedVersion: 1 },
 ] as const
 
-/** The level of `metadata.version` from which a cluster may have this level of `group.version`: that of release 4.0. */
-const groupVersionNeeds = 22
+/** The level of `metadata.version` that level 1 of a feature needs: of release 4.0, and its first revision. The others need none. */
+const needed: ReadonlyMap<string, number> = new Map([
+  ["group.version", 22],
+  ["eligible.leader.replicas.version", 23],
+])
+
+export const metadataVersionNeeded = (feature: string, level: number): number | undefined =>
+  level === 0 ? undefined : needed.get(feature)
 
 /**
  * Levels that a cluster of an earlier start lacks. Without `group.version` its groups could not use the consumer protocol, and nothing tells clients why.
  */
 export function missingFeatures(levels: ReadonlyMap<string, number>): { name: string; featureLevel: number }[] {
-  const isMissing = !levels.has("group.version") && (levels.get("metadata.version") ?? 0) >= groupVersionNeeds
+  const isMissing =
+    !levels.has("group.version") && (levels.get("metadata.version") ?? 0) >= needed.get("group.version")!
   return isMissing ? [{ name: "group.version", featureLevel: 1 }] : []
 }
 

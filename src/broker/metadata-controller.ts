@@ -1,18 +1,13 @@
 /**
- * The controller's decisions, submitted and awaited.
+ * The controller's face: every request that changes metadata, decided, committed and answered.
  *
- * Owns the way from a handler to the metadata log and back: decide, append, commit, and wait until this broker acts on it. The decisions themselves are in
- * `controller/`. A refusal by the log is turned into the error Kafka clients retry.
+ * Owns the way from a handler to the metadata log and back: decide, append, commit, and wait until this broker acts on it. The decisions themselves are in `controller/`, the life of brokers in
+ * `broker/controller/`. Requests of other nodes come in and go out as their APIs have them, so that a broker in this process and one far away use the same door. A refusal by the log is turned
+ * into the error Kafka clients retry.
  */
-import type { BrokerId, Uuid } from "../base/ids.js"
-import {
-  registerBroker,
-  allocateProducerIds,
-  assignReplicasToDirs,
-  fenceBroker,
-  type RegistrationRequest,
-  unfenceBroker,
-} from "../controller/brokers.js"
+import type { BrokerEpoch, BrokerId, Uuid } from "../base/ids.js"
+import { alterPartition } from "../controller/alter-partition.js"
+import type { TopicSettingsOf } from "../controller/controller-view.js"
 import {
   alterConfigs,
   type ConfigChange,
@@ -20,60 +15,97 @@ import {
   type ConfigRules,
   incrementalAlterConfigs,
 } from "../controller/configs.js"
-import { type ElectionResult, electLeaders } from "../controller/elections.js"
+import { assignReplicasToDirs } from "../controller/directories.js"
+import { type ElectionResult, electLeaders, everyPartition, type WantedElections } from "../controller/elections.js"
+import { type FeatureRules, updateFeatures } from "../controller/features.js"
+import { type HeartbeatRequest, staleEpoch } from "../controller/heartbeat.js"
+import type { Failure, Outcome } from "../controller/outcome.js"
+import { allocateProducerIds } from "../controller/producer-ids.js"
+import { alterPartitionReassignments, listPartitionReassignments } from "../controller/reassignment.js"
+import type { RegistrationRequest } from "../controller/registration.js"
 import {
   type CreatableTopic,
   type CreatedTopic,
   createPartitions,
   createTopics,
   deleteTopics,
-  type Failure,
-  failure,
-  type Outcome,
   type PartitionsToCreate,
   type TopicDefaults,
 } from "../controller/topics.js"
 import type { Env } from "../env/env.js"
-import type { DirectoryAssignment, MetadataImage, TopicImage } from "../metadata/image.js"
+import type { Endpoint, MetadataImage, TopicImage } from "../metadata/image.js"
 import type { MetadataRecord } from "../metadata/records.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
-import type { Refusal, StateMachine } from "../rsm/state-machine.js"
+import type { Api, RequestOf, ResponseInputOf } from "../protocol/message.js"
+import type { allocateProducerIds as allocateProducerIdsApi } from "../protocol/messages/allocate-producer-ids.js"
+import type { alterPartition as alterPartitionApi } from "../protocol/messages/alter-partition.js"
+import type { alterPartitionReassignments as alterReassignmentsApi } from "../protocol/messages/alter-partition-reassignments.js"
+import type { assignReplicasToDirs as assignReplicasToDirsApi } from "../protocol/messages/assign-replicas-to-dirs.js"
+import type { brokerHeartbeat } from "../protocol/messages/broker-heartbeat.js"
+import type { brokerRegistration } from "../protocol/messages/broker-registration.js"
+import type { controllerRegistration } from "../protocol/messages/controller-registration.js"
+import type { listPartitionReassignments as listReassignmentsApi } from "../protocol/messages/list-partition-reassignments.js"
+import type { unregisterBroker } from "../protocol/messages/unregister-broker.js"
+import type { updateFeatures as updateFeaturesApi } from "../protocol/messages/update-features.js"
+import type { StateMachine } from "../rsm/state-machine.js"
+import { BrokerLife, type BrokerLifeTiming, type ProbeResult } from "./controller/broker-life.js"
+import { Decisions, isRefused } from "./controller/decisions.js"
+import { type ElectionTiming, PeriodicElections } from "./controller/periodic-elections.js"
 import type { ProducerIdBlock } from "./producer-ids.js"
 
-type Decide<T> = (image: MetadataImage, nextOffset: number) => { records: readonly MetadataRecord[]; response: T }
+type Answer<A extends Api> = Promise<ResponseInputOf<A>>
 
 export interface ControllerOptions {
   readonly env: Env
   readonly nodeId: BrokerId
+  readonly clusterId: string
   readonly machine: StateMachine<MetadataImage, MetadataRecord>
   readonly topicDefaults: () => TopicDefaults
+  readonly topicSettings: TopicSettingsOf
   readonly configRules: ConfigRules
+  readonly featureRules: FeatureRules
+  readonly brokerTiming: BrokerLifeTiming
+  readonly electionTiming: ElectionTiming
+  readonly interBrokerListenerName: string
+  /** Of the broker in this process, if there is one. */
+  readonly ownIncarnationId: Uuid | undefined
+  /** Absent: broken connections tell nothing. */
+  readonly probe?: (endpoint: Endpoint) => Promise<ProbeResult>
   /** Resolves when this broker acts on all metadata committed so far. */
   readonly applied: () => Promise<void>
 }
 
-const refusalError: Record<Refusal, ErrorCode> = {
-  "not-leader": Errors.NOT_CONTROLLER,
-  "lost-leadership": Errors.NOT_CONTROLLER,
-  "too-many-pending": Errors.REQUEST_TIMED_OUT,
-}
-
-const isRefusal = (result: unknown): result is Refusal => typeof result === "string" && result in refusalError
-
 export class MetadataController {
-  #brokerEpoch = -1
+  readonly #decisions: Decisions
+  readonly #brokers: BrokerLife
+  readonly #elections: PeriodicElections
 
-  constructor(private readonly options: ControllerOptions) {}
-
-  get brokerEpoch(): number {
-    return this.#brokerEpoch
+  constructor(private readonly options: ControllerOptions) {
+    const { env, machine, topicSettings } = options
+    const decisions = new Decisions({
+      clock: env.clock,
+      machine,
+      topicSettings,
+      demoted: () => this.#brokers.demoted,
+    })
+    this.#decisions = decisions
+    this.#brokers = new BrokerLife({ ...options, decisions, timing: options.brokerTiming })
+    this.#elections = new PeriodicElections(env, decisions, options.electionTiming)
   }
 
-  async #submit<T>(decide: Decide<T>): Promise<T | { refused: Failure }> {
-    const result = await this.options.machine.submit(decide, this.options.env.clock.wallMs())
-    if (isRefusal(result))
-      return { refused: failure(refusalError[result], "The metadata log takes no changes at the moment.").failure }
-    return result as T
+  /** This node is the active controller from now on, and everything there is is in its own log. */
+  onLeadership(epoch: number): void {
+    this.options.env.log.log("info", "this node is the active controller", { epoch })
+    this.#decisions.begin()
+    this.#brokers.onLeadership()
+    this.#elections.onLeadership()
+  }
+
+  /** Another node is, or none. Whoever asks from now on is sent away. */
+  onResigned(): void {
+    this.#brokers.onResigned()
+    this.#elections.onResigned()
+    this.#decisions.end()
   }
 
   /** For requests whose items fail one by one: a refusal is the result of each. */
@@ -82,11 +114,11 @@ export class MetadataController {
     decide: (image: MetadataImage) => { records: MetadataRecord[]; results: Outcome<T>[] },
     validateOnly = false,
   ): Promise<Outcome<T>[]> {
-    const done = await this.#submit((image) => {
+    const done = await this.#decisions.submit((image) => {
       const { records, results } = decide(image)
       return { records: validateOnly ? [] : records, response: { results } }
     })
-    if ("refused" in done) return Array.from({ length: count }, () => ({ failure: done.refused }))
+    if (isRefused(done)) return Array.from({ length: count }, () => ({ failure: done.refused }))
     if (!validateOnly) await this.options.applied()
     return done.results
   }
@@ -161,55 +193,125 @@ export class MetadataController {
     )
   }
 
+  /** Null: every partition there is. Results in the order of what was wanted, which comes with them. */
   async electLeaders(
-    wanted: readonly { readonly topic: string; readonly partitions: readonly number[] }[],
+    wanted: readonly WantedElections[] | null,
     options: { unclean: boolean },
-  ): Promise<ElectionResult[][]> {
-    const done = await this.#submit((image) => {
-      const { records, results } = electLeaders(image, wanted, options)
-      return { records, response: { results } }
+  ): Promise<{ wanted: readonly WantedElections[]; results: ElectionResult[][] } | { refused: Failure }> {
+    const done = await this.#decisions.submitParts((view) => {
+      const asked = wanted ?? everyPartition(view)
+      const { records, results } = electLeaders(view, asked, options)
+      return { records, response: { wanted: asked, results } }
     })
-    if ("refused" in done) return wanted.map(({ partitions }) => partitions.map(() => done.refused))
-    await this.options.applied()
-    return done.results
+    if (!isRefused(done)) await this.options.applied()
+    return done
   }
 
-  /** Registers this broker and lets it serve. Throws if the metadata log refuses, for then there is nothing to start. */
-  async register(request: RegistrationRequest): Promise<void> {
-    const registered = await this.#submit((_image, nextOffset) => registerBroker(request, nextOffset))
-    if ("refused" in registered) throw new Error(`the broker could not register: ${registered.refused.errorMessage}`)
-    this.#brokerEpoch = registered.brokerEpoch
-    await this.options.applied()
+  registerBroker(request: RegistrationRequest): Answer<typeof brokerRegistration> {
+    return this.#brokers.register(request)
   }
 
-  async unfence(): Promise<void> {
-    const done = await this.#submit((image) => ({
-      records: unfenceBroker(image, this.options.nodeId, this.#brokerEpoch),
+  brokerHeartbeat(request: HeartbeatRequest): Answer<typeof brokerHeartbeat> {
+    return this.#brokers.heartbeat(request)
+  }
+
+  unregisterBroker(request: RequestOf<typeof unregisterBroker>): Answer<typeof unregisterBroker> {
+    return this.#brokers.unregister(request)
+  }
+
+  /** A hint: the connection of this broker's heartbeats broke. */
+  brokerDisconnected(brokerId: BrokerId, brokerEpoch: BrokerEpoch): void {
+    void this.#brokers.disconnected(brokerId, brokerEpoch)
+  }
+
+  async alterPartition(request: RequestOf<typeof alterPartitionApi>): Answer<typeof alterPartitionApi> {
+    const done = await this.#decisions.submitParts((view) => alterPartition(view, request))
+    return isRefused(done) ? { throttleTimeMs: 0, errorCode: done.refused.errorCode, topics: [] } : done
+  }
+
+  async assignReplicasToDirs(
+    request: RequestOf<typeof assignReplicasToDirsApi>,
+  ): Answer<typeof assignReplicasToDirsApi> {
+    const done = await this.#decisions.submitParts((view) => assignReplicasToDirs(view, request))
+    return isRefused(done) ? { throttleTimeMs: 0, errorCode: done.refused.errorCode, directories: [] } : done
+  }
+
+  async allocateProducerIds({
+    brokerId,
+    brokerEpoch,
+  }: RequestOf<typeof allocateProducerIdsApi>): Answer<typeof allocateProducerIdsApi> {
+    const done = await this.#decisions.submitParts<ProducerIdBlock | { errorCode: ErrorCode }>((view) => {
+      const stale = staleEpoch(view, brokerId, brokerEpoch)
+      if (stale !== undefined) return { records: [], response: { errorCode: stale.errorCode } }
+      return allocateProducerIds(view.image, brokerId, brokerEpoch)
+    })
+    const failed = (errorCode: ErrorCode) => ({ throttleTimeMs: 0, errorCode, producerIdStart: 0, producerIdLen: 0 })
+    if (isRefused(done)) return failed(done.refused.errorCode)
+    if ("errorCode" in done) return failed(done.errorCode)
+    return {
+      throttleTimeMs: 0,
+      errorCode: Errors.NONE,
+      producerIdStart: done.firstProducerId,
+      producerIdLen: done.count,
+    }
+  }
+
+  async alterPartitionReassignments(
+    request: RequestOf<typeof alterReassignmentsApi>,
+  ): Answer<typeof alterReassignmentsApi> {
+    const done = await this.#decisions.submitParts((view) => alterPartitionReassignments(view, request))
+    if (!isRefused(done)) return done
+    const { allowReplicationFactorChange } = request
+    return { throttleTimeMs: 0, allowReplicationFactorChange, ...done.refused, responses: [] }
+  }
+
+  async listPartitionReassignments(
+    request: RequestOf<typeof listReassignmentsApi>,
+  ): Answer<typeof listReassignmentsApi> {
+    const done = await this.#decisions.submitParts((view) => ({
+      records: [],
+      response: listPartitionReassignments(view.image, view.index, request),
+    }))
+    return isRefused(done) ? { throttleTimeMs: 0, ...done.refused, topics: [] } : done
+  }
+
+  async updateFeatures(
+    { featureUpdates, validateOnly }: RequestOf<typeof updateFeaturesApi>,
+    version: number,
+  ): Answer<typeof updateFeaturesApi> {
+    const updates = featureUpdates.map((update) => ({
+      ...update,
+      // Version 0 had one kind of downgrade.
+      upgradeType: version === 0 && update.allowDowngrade ? 2 : update.upgradeType,
+    }))
+    const done = await this.#decisions.submit((image) => {
+      const { records, failure } = updateFeatures(image, updates, this.options.featureRules)
+      return { records: validateOnly ? [] : records, response: { failure } }
+    })
+    const failure = isRefused(done) ? done.refused : done.failure
+    const { errorCode, errorMessage } = failure ?? { errorCode: Errors.NONE, errorMessage: null }
+    // Together or not at all, so that one result is everybody's.
+    const results = version > 1 ? [] : updates.map(({ feature }) => ({ feature, errorCode, errorMessage }))
+    return { throttleTimeMs: 0, errorCode, errorMessage, results }
+  }
+
+  async controllerRegistration({
+    controllerId,
+    incarnationId,
+    listeners,
+    features,
+  }: RequestOf<typeof controllerRegistration>): Answer<typeof controllerRegistration> {
+    const value = { controllerId, incarnationId, zkMigrationReady: false, endPoints: listeners, features }
+    const done = await this.#decisions.submit(() => ({
+      records: [{ type: "RegisterControllerRecord", value }],
       response: {},
     }))
-    if ("refused" in done) throw new Error(`the broker could not be unfenced: ${done.refused.errorMessage}`)
-    await this.options.applied()
+    if (isRefused(done)) return { throttleTimeMs: 0, ...done.refused }
+    return { throttleTimeMs: 0, errorCode: Errors.NONE, errorMessage: null }
   }
 
-  async fence(): Promise<void> {
-    await this.#submit(() => ({ records: fenceBroker(this.options.nodeId, this.#brokerEpoch), response: {} }))
-  }
-
-  async assignReplicasToDirs(assignments: readonly DirectoryAssignment[]): Promise<void> {
-    await this.#submit((image) => ({
-      records: assignReplicasToDirs(image, this.options.nodeId, assignments),
-      response: {},
-    }))
-  }
-
-  /** Writes records that start a new cluster, or that a broker has to say about itself. */
+  /** Writes records that start a new cluster. */
   async write(records: readonly MetadataRecord[]): Promise<boolean> {
-    const done = await this.#submit(() => ({ records, response: {} }))
-    return !("refused" in done)
-  }
-
-  async allocateProducerIds(): Promise<ProducerIdBlock | undefined> {
-    const done = await this.#submit((image) => allocateProducerIds(image, this.options.nodeId, this.#brokerEpoch))
-    return "refused" in done ? undefined : done
+    return !isRefused(await this.#decisions.submit(() => ({ records, response: {} })))
   }
 }

@@ -8,7 +8,10 @@ import { configKey, configOverrides, type MetadataImage, resourceTypes } from ".
 import type { MetadataRecord } from "../metadata/records.js"
 import { isValidTopicName } from "../base/ids.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
-import { type Failure, failure, invalidTopicName, type Outcome } from "./topics.js"
+import { elrFeature } from "./controller-view.js"
+import { clearElr } from "./elr-clearing.js"
+import { type Failure, failure, type Outcome } from "./outcome.js"
+import { invalidTopicName } from "./topics.js"
 
 export interface ConfigResource {
   readonly resourceType: number
@@ -52,8 +55,8 @@ function resourceFailure(
     if (resourceName === "") return undefined
     if (!/^\d+$/.test(resourceName))
       return failure(Errors.INVALID_REQUEST, `Node id must be an integer, but it is: ${resourceName}`)
-    // Only the broker itself can say whether it could live with the change.
-    return Number(resourceName) === rules.nodeId()
+    // Only the broker itself can say whether it could live with the change; what another one sends on, it has judged.
+    return Number(resourceName) === rules.nodeId() || image.brokers.has(Number(resourceName))
       ? undefined
       : failure(
           Errors.INVALID_REQUEST,
@@ -191,8 +194,19 @@ function brokerChangeFailure(
       )
 }
 
-const minInsyncReplicas = "min.insync.replicas"
-const elrFeature = "eligible.leader.replicas.version"
+export const minInsyncReplicas = "min.insync.replicas"
+
+/** The ELR records that changes of the minimum bring about. */
+function elrRecords(image: MetadataImage, records: readonly MetadataRecord[]): MetadataRecord[] {
+  if ((image.features.get(elrFeature) ?? 0) < 1) return []
+  const topics = new Set<string>()
+  for (const record of records) {
+    if (record.type !== "ConfigRecord" || record.value.name !== minInsyncReplicas) continue
+    if (record.value.resourceType === resourceTypes.broker) return clearElr(image, "all")
+    if (record.value.resourceType === resourceTypes.topic) topics.add(record.value.resourceName)
+  }
+  return clearElr(image, topics)
+}
 
 function each<Resource extends ConfigResource>(
   image: MetadataImage,
@@ -225,5 +239,6 @@ function each<Resource extends ConfigResource>(
     }
     return { ok: undefined }
   })
+  records.push(...elrRecords(image, records))
   return { records, results }
 }

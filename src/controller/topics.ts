@@ -4,22 +4,20 @@
  * Owns the rules a request must meet and the records that carry it out. Changes nothing itself: each function looks at an image and returns
  * records and, for every item of the request, its result. Source: Kafka's ReplicationControlManager, whose messages clients show to people.
  */
-import { type BrokerId, isValidTopicName, type Uuid, zeroUuid } from "../base/ids.js"
+import { type BrokerId, isValidTopicName, type Uuid } from "../base/ids.js"
 import { collisionName, type MetadataImage, resourceTypes, type TopicImage, topicById } from "../metadata/image.js"
 import type { MetadataRecord } from "../metadata/records.js"
-import { Errors, type ErrorCode } from "../protocol/errors.js"
-import { placeReplicas } from "./replica-placer.js"
-
-export interface Failure {
-  readonly errorCode: ErrorCode
-  readonly errorMessage: string | null
-}
-
-export type Outcome<T> = { readonly ok: T } | { readonly failure: Failure }
-
-export const failure = (errorCode: ErrorCode, errorMessage: string | null = null): { failure: Failure } => ({
-  failure: { errorCode, errorMessage },
-})
+import { Errors } from "../protocol/errors.js"
+import { failure, type Outcome } from "./outcome.js"
+import {
+  assignmentProblem,
+  automaticAssignment,
+  manualAssignment,
+  newPartition,
+  noLeaderProblem,
+  partitionsPerRequestMax,
+  place,
+} from "./topic-assignment.js"
 
 /** What topic decisions need beside the image. */
 export interface TopicDefaults {
@@ -33,9 +31,6 @@ export interface TopicDefaults {
 }
 
 const metadataTopic = "__cluster_metadata"
-
-/** Partitions that one request may create (Kafka's MAX_PARTITIONS_PER_BATCH). */
-export const partitionsPerRequestMax = 10_000
 
 export interface CreatableTopic {
   readonly name: string
@@ -129,131 +124,6 @@ export function invalidTopicName(name: string): string {
   return `Topic name is invalid: '${name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'`
 }
 
-function manualAssignment(image: MetadataImage, topic: CreatableTopic): Outcome<(readonly BrokerId[])[]> {
-  if (topic.replicationFactor !== -1) {
-    return failure(
-      Errors.INVALID_REQUEST,
-      "A manual partition assignment was specified, but replication factor was not set to -1.",
-    )
-  }
-  if (topic.numPartitions !== -1) {
-    return failure(
-      Errors.INVALID_REQUEST,
-      "A manual partition assignment was specified, but numPartitions was not set to -1.",
-    )
-  }
-  const partitions: (readonly BrokerId[])[] = []
-  const factor = topic.assignments[0]!.brokerIds.length
-  for (const { partitionIndex, brokerIds } of topic.assignments) {
-    if (partitions[partitionIndex] !== undefined) {
-      return failure(
-        Errors.INVALID_REPLICA_ASSIGNMENT,
-        `Found multiple manual partition assignments for partition ${partitionIndex}`,
-      )
-    }
-    const problem = assignmentProblem(image, brokerIds, factor)
-    if (problem !== undefined) return failure(Errors.INVALID_REPLICA_ASSIGNMENT, problem)
-    if (partitionIndex < 0 || partitionIndex >= topic.assignments.length) {
-      return failure(Errors.INVALID_REPLICA_ASSIGNMENT, "partitions should be a consecutive 0-based integer sequence")
-    }
-    partitions[partitionIndex] = brokerIds
-  }
-  return { ok: partitions }
-}
-
-function assignmentProblem(image: MetadataImage, brokerIds: readonly BrokerId[], factor: number): string | undefined {
-  if (brokerIds.length === 0) return "The manual partition assignment includes an empty replica list."
-  const twice = brokerIds.find((id, index) => brokerIds.indexOf(id) < index)
-  if (twice !== undefined) return `The manual partition assignment includes the broker ${twice} more than once.`
-  const unknown = brokerIds.find((id) => !image.brokers.has(id))
-  if (unknown !== undefined)
-    return `The manual partition assignment includes broker ${unknown}, but no such broker is registered.`
-  if (brokerIds.length !== factor) {
-    return `The manual partition assignment includes a partition with ${brokerIds.length} replica(s), but this is not consistent with previous partitions, which have ${factor} replica(s).`
-  }
-  return undefined
-}
-
-function automaticAssignment(
-  image: MetadataImage,
-  topic: CreatableTopic,
-  defaults: TopicDefaults,
-): Outcome<BrokerId[][]> {
-  if (topic.replicationFactor < -1 || topic.replicationFactor === 0) {
-    return failure(
-      Errors.INVALID_REPLICATION_FACTOR,
-      "Replication factor must be larger than 0, or -1 to use the default value.",
-    )
-  }
-  if (topic.numPartitions < -1 || topic.numPartitions === 0) {
-    return failure(Errors.INVALID_PARTITIONS, "Number of partitions was set to an invalid non-positive value.")
-  }
-  const numPartitions = topic.numPartitions === -1 ? defaults.numPartitions : topic.numPartitions
-  const replicationFactor = topic.replicationFactor === -1 ? defaults.replicationFactor : topic.replicationFactor
-  // Checked before placing: a request may ask for two thousand million partitions.
-  if (numPartitions > partitionsPerRequestMax) {
-    return failure(Errors.POLICY_VIOLATION, "Excessively large number of partitions per request.")
-  }
-  return place(image, 0, numPartitions, replicationFactor, defaults)
-}
-
-function place(
-  image: MetadataImage,
-  first: number,
-  count: number,
-  factor: number,
-  defaults: TopicDefaults,
-): Outcome<BrokerId[][]> {
-  const brokers = [...image.brokers.values()].filter((broker) => !broker.inControlledShutdown)
-  if (factor > brokers.length) {
-    return failure(
-      Errors.INVALID_REPLICATION_FACTOR,
-      `Unable to replicate the partition ${factor} time(s): The target replication factor of ${factor} cannot be reached because only ${brokers.length} broker(s) are registered.`,
-    )
-  }
-  if (!brokers.some((broker) => !broker.fenced)) {
-    return failure(
-      Errors.INVALID_REPLICATION_FACTOR,
-      `Unable to replicate the partition ${factor} time(s): All brokers are currently fenced.`,
-    )
-  }
-  return { ok: placeReplicas(brokers, first, count, factor, defaults.randomInt) }
-}
-
-/** A new partition is led by its first live replica, which is all of its ISR together with the other live ones. */
-function newPartition(
-  image: MetadataImage,
-  topicId: Uuid,
-  partitionId: number,
-  replicas: readonly BrokerId[],
-): MetadataRecord {
-  const isr = replicas.filter((id) => image.brokers.get(id)?.fenced === false)
-  return {
-    type: "PartitionRecord",
-    value: {
-      partitionId,
-      topicId,
-      replicas: [...replicas],
-      isr,
-      removingReplicas: [],
-      addingReplicas: [],
-      leader: isr[0] ?? -1,
-      leaderRecoveryState: 0,
-      leaderEpoch: 0,
-      partitionEpoch: 0,
-      directories: replicas.map((id) => onlyDirectory(image, id)),
-      eligibleLeaderReplicas: null,
-      lastKnownElr: null,
-    },
-  }
-}
-
-/** A broker with one directory needs no report of where it put the replica; with several it chooses and says so (AssignReplicasToDirs). */
-function onlyDirectory(image: MetadataImage, brokerId: BrokerId): Uuid {
-  const dirs = image.brokers.get(brokerId)?.logDirs ?? []
-  return dirs.length === 1 ? dirs[0]! : zeroUuid
-}
-
 export function deleteTopics(
   image: MetadataImage,
   topicIds: readonly Uuid[],
@@ -313,7 +183,10 @@ export function createPartitions(
       )
     } else {
       const problem = wanted.assignments
-        .map(({ brokerIds }) => assignmentProblem(image, brokerIds, factor))
+        .map(
+          ({ brokerIds }, index) =>
+            assignmentProblem(image, brokerIds, factor) ?? noLeaderProblem(image, brokerIds, present + index),
+        )
         .find((text) => text !== undefined)
       placed =
         problem === undefined

@@ -199,7 +199,7 @@ function partition(value: ValueOf<"PartitionRecord">): PartitionImage {
 }
 
 /** Every change raises the partition epoch; a named leader (also "none", but not "as before") raises the leader epoch. */
-function changedPartition(before: PartitionImage, value: ValueOf<"PartitionChangeRecord">): PartitionImage {
+export function changedPartition(before: PartitionImage, value: ValueOf<"PartitionChangeRecord">): PartitionImage {
   const leaderChanged = value.leader !== -2
   return {
     replicas: value.replicas ?? before.replicas,
@@ -237,16 +237,20 @@ const withTopic = (image: MetadataImage, topic: TopicImage): MetadataImage => ({
   topics: image.topics.set(topic.name, topic),
 })
 
-/** An empty name clears the ELR of every topic (KIP-966). */
+/** An empty name clears the ELR of every topic (KIP-966). A partition without one is as it was, its epoch too. */
 function clearElr(image: MetadataImage, topicName: string): MetadataImage {
-  const named =
-    topicName === "" ? [...image.topics.values()] : [image.topics.get(topicName)].filter((topic) => topic !== undefined)
-  return named.reduce(
-    (changed, topic) =>
-      withTopic(changed, {
-        ...topic,
-        partitions: topic.partitions.map((each) => ({ ...each, elr: [], lastKnownElr: [] })),
-      }),
-    image,
-  )
+  const named = topicName === "" ? image.topics.values() : [image.topics.get(topicName)]
+  let changed = image
+  for (const topic of named) {
+    if (topic === undefined || !topic.partitions.some(hasElr)) continue
+    const partitions = topic.partitions.map((partition) =>
+      hasElr(partition)
+        ? { ...partition, elr: [], lastKnownElr: [], partitionEpoch: partition.partitionEpoch + 1 }
+        : partition,
+    )
+    changed = withTopic(changed, { ...topic, partitions })
+  }
+  return changed
 }
+
+const hasElr = ({ elr, lastKnownElr }: PartitionImage): boolean => elr.length > 0 || lastKnownElr.length > 0

@@ -220,7 +220,7 @@ const logAndBrokerMutants: readonly Mutant[] = [
   ),
   one(
     "gives out producer ids without writing it down",
-    "controller/brokers.js",
+    "controller/producer-ids.js",
     "value: { brokerId, brokerEpoch, nextProducerId: firstProducerId + producerIdBlockSize }",
     "value: { brokerId, brokerEpoch, nextProducerId: firstProducerId }",
   ),

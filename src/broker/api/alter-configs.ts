@@ -4,7 +4,7 @@
  * Behaviour: each resource succeeds or fails by itself; what is answered with success is committed and in force here. AlterConfigs replaces all settings of a
  * resource, IncrementalAlterConfigs changes those named (KIP-339). Versions: alike.
  */
-import type { Outcome } from "../../controller/topics.js"
+import type { Outcome } from "../../controller/outcome.js"
 import { Errors } from "../../protocol/errors.js"
 import { alterConfigs } from "../../protocol/messages/alter-configs.js"
 import { incrementalAlterConfigs } from "../../protocol/messages/incremental-alter-configs.js"

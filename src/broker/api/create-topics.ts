@@ -5,7 +5,8 @@
  * writes nothing. Versions: v4+ defaults by -1 (KIP-464), v5+ effective settings in the answer (KIP-525), v7+ the new topic's id.
  */
 import { zeroUuid } from "../../base/ids.js"
-import type { CreatedTopic, Outcome } from "../../controller/topics.js"
+import type { Outcome } from "../../controller/outcome.js"
+import type { CreatedTopic } from "../../controller/topics.js"
 import { resourceTypes } from "../../metadata/image.js"
 import { Errors } from "../../protocol/errors.js"
 import type { ResponseInputOf } from "../../protocol/message.js"

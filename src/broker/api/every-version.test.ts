@@ -202,6 +202,28 @@ function requests(name: string, topicId: string): Request[] {
         { topics: [], cursor: { topicName: "t", partitionIndex: 0 } },
         ...places.map((each) => ({ topics: [{ name: each.topic }] })),
       ]
+    case "AlterPartitionReassignments":
+      return places.flatMap((each) =>
+        [[1], [1, 9], [], null].map((replicas) => ({
+          topics: [{ name: each.topic, partitions: [{ partitionIndex: each.partition, replicas }] }],
+        })),
+      )
+    case "ListPartitionReassignments":
+      return [
+        { topics: null },
+        ...places.map((each) => ({ topics: [{ name: each.topic, partitionIndexes: [each.partition] }] })),
+      ]
+    case "UpdateFeatures":
+      return ["metadata.version", "group.version", "nope"].flatMap((feature) =>
+        [-1, 0, 1, 30, 99].flatMap((maxVersionLevel) =>
+          [1, 2, 7].map((upgradeType) => ({
+            featureUpdates: [{ feature, maxVersionLevel, upgradeType }],
+            validateOnly: true,
+          })),
+        ),
+      )
+    case "UnregisterBroker":
+      return [{ brokerId: 9 }, { brokerId: -1 }]
     default:
       throw new Error(`no requests for ${name}: a new API needs some here`)
   }

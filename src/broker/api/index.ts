@@ -5,11 +5,18 @@ import { forwardedApis } from "../forwarding.js"
 import type { ApiHandler, ControllerServices } from "../services.js"
 import { envelopeHandler } from "./envelope.js"
 import { quorumHandlers } from "./quorum.js"
+import { allocateProducerIdsHandler } from "./allocate-producer-ids.js"
 import { alterConfigsHandler, incrementalAlterConfigsHandler } from "./alter-configs.js"
+import { alterPartitionHandler } from "./alter-partition.js"
+import { alterPartitionReassignmentsHandler } from "./alter-partition-reassignments.js"
 import { alterReplicaLogDirsHandler } from "./alter-replica-log-dirs.js"
 import { apiVersionsHandler } from "./api-versions.js"
+import { assignReplicasToDirsHandler } from "./assign-replicas-to-dirs.js"
+import { brokerHeartbeatHandler } from "./broker-heartbeat.js"
+import { brokerRegistrationHandler } from "./broker-registration.js"
 import { consumerGroupDescribeHandler } from "./consumer-group-describe.js"
 import { consumerGroupHeartbeatHandler } from "./consumer-group-heartbeat.js"
+import { controllerRegistrationHandler } from "./controller-registration.js"
 import { createPartitionsHandler } from "./create-partitions.js"
 import { createTopicsHandler } from "./create-topics.js"
 import { deleteGroupsHandler } from "./delete-groups.js"
@@ -32,6 +39,7 @@ import { leaveGroupHandler } from "./leave-group.js"
 import { listConfigResourcesHandler } from "./list-config-resources.js"
 import { listGroupsHandler } from "./list-groups.js"
 import { listOffsetsHandler } from "./list-offsets.js"
+import { listPartitionReassignmentsHandler } from "./list-partition-reassignments.js"
 import { metadataHandler } from "./metadata.js"
 import { offsetCommitHandler } from "./offset-commit.js"
 import { offsetDeleteHandler } from "./offset-delete.js"
@@ -39,6 +47,8 @@ import { offsetFetchHandler } from "./offset-fetch.js"
 import { offsetForLeaderEpochHandler } from "./offset-for-leader-epoch.js"
 import { produceHandler } from "./produce.js"
 import { syncGroupHandler } from "./sync-group.js"
+import { unregisterBrokerHandler } from "./unregister-broker.js"
+import { updateFeaturesHandler } from "./update-features.js"
 
 /** What brokers answer to their clients, and to the brokers that follow them. */
 export function brokerHandlers(): readonly ApiHandler[] {
@@ -91,6 +101,16 @@ export function controllerHandlers(): readonly ApiHandler<Api, ControllerService
     describeControllersHandler,
     listConfigResourcesHandler,
     envelopeHandler,
+    brokerRegistrationHandler,
+    brokerHeartbeatHandler,
+    alterPartitionHandler,
+    allocateProducerIdsHandler,
+    assignReplicasToDirsHandler,
+    controllerRegistrationHandler,
+    alterPartitionReassignmentsHandler,
+    listPartitionReassignmentsHandler,
+    unregisterBrokerHandler,
+    updateFeaturesHandler,
   ]
   return handlers
 }

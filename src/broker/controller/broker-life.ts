@@ -1,0 +1,271 @@
+/**
+ * Registrations and heartbeats of brokers, and the end of those that are silent.
+ *
+ * Owns the soft state of the active controller and its clock: who is fenced when. The rules are in `controller/`. The invariant: nobody is fenced for a silence that was ours. Source: Kafka's
+ * QuorumController; KIP-631. Beyond Kafka: a broken connection is looked into at once, and a broker that was stuck hands over.
+ */
+import type { BrokerEpoch, BrokerId, Uuid } from "../../base/ids.js"
+import { fenceBroker, unregisterBroker } from "../../controller/broker-changes.js"
+import { BrokerSessions } from "../../controller/broker-sessions.js"
+import type { ControllerView } from "../../controller/controller-view.js"
+import { type HeartbeatRequest, type HeartbeatResult, onHeartbeat, staleEpoch } from "../../controller/heartbeat.js"
+import { type RegistrationRequest, registerBroker } from "../../controller/registration.js"
+import type { Env, Timer } from "../../env/env.js"
+import type { BrokerRegistration, Endpoint } from "../../metadata/image.js"
+import type { MetadataRecord } from "../../metadata/records.js"
+import { Errors, type ErrorCode } from "../../protocol/errors.js"
+import type { RequestOf, ResponseInputOf } from "../../protocol/message.js"
+import type { brokerHeartbeat } from "../../protocol/messages/broker-heartbeat.js"
+import type { brokerRegistration } from "../../protocol/messages/broker-registration.js"
+import type { unregisterBroker as unregisterBrokerApi } from "../../protocol/messages/unregister-broker.js"
+import { type Decisions, isRefused } from "./decisions.js"
+
+/** What somebody who tries to connect finds: nobody listens, somebody does, or nothing comes back. */
+export type ProbeResult = "refused" | "accepted" | "unreachable"
+
+export interface BrokerLifeTiming {
+  /** `broker.session.timeout.ms` */
+  readonly sessionTimeoutMs: number
+  /** A broker that says it was stuck for so long hands over what it leads. */
+  readonly handOverStallMs: number
+  /** For so long after it was stuck last, a broker leads only what nobody else can. */
+  readonly demotionMs: number
+}
+
+export interface BrokerLifeOptions {
+  readonly env: Env
+  readonly decisions: Decisions
+  readonly nodeId: BrokerId
+  readonly clusterId: string
+  readonly timing: BrokerLifeTiming
+  readonly interBrokerListenerName: string
+  /** The life of the broker in this process, if there is one: an earlier one of the same id is over, whatever its session says. */
+  readonly ownIncarnationId: Uuid | undefined
+  /** Absent: broken connections tell nothing, and only silence counts. */
+  readonly probe?: (endpoint: Endpoint) => Promise<ProbeResult>
+}
+
+/** Between two refusals that together mean death: a process that restarts its listener is not dead. */
+export const probeIntervalMs = 20
+/** Lateness of our own timer from which what came meanwhile is heard first. */
+const lateTimerMs = 50
+/** The shortest time between two looks for silent brokers, also when the log takes no decision. */
+const sessionCheckMinMs = 50
+
+const notController: { errorCode: ErrorCode } = { errorCode: Errors.NOT_CONTROLLER }
+
+export class BrokerLife {
+  readonly #env: Env
+  readonly #decisions: Decisions
+  /** Defined while this controller is the active one. */
+  #sessions: BrokerSessions | undefined
+  #timer: Timer | undefined
+  readonly #probing = new Set<BrokerId>()
+
+  constructor(private readonly options: BrokerLifeOptions) {
+    this.#env = options.env
+    this.#decisions = options.decisions
+  }
+
+  get demoted(): ReadonlySet<BrokerId> {
+    return this.#sessions?.demoted(this.#nowMs()) ?? new Set()
+  }
+
+  /** Everybody who serves gets a full session, and is looked for: who died together with the last controller has nobody else to tell of it. */
+  onLeadership(): void {
+    const { head } = this.#decisions
+    const sessions = new BrokerSessions(this.options.timing)
+    this.#sessions = sessions
+    sessions.begin(head, this.#nowMs())
+    this.#arm()
+    for (const { brokerId, brokerEpoch, fenced } of head.brokers.values())
+      if (!fenced && brokerId !== this.options.nodeId) void this.disconnected(brokerId, brokerEpoch)
+  }
+
+  onResigned(): void {
+    this.#sessions = undefined
+    this.#disarm()
+  }
+
+  async register(request: RegistrationRequest): Promise<ResponseInputOf<typeof brokerRegistration>> {
+    const sessions = this.#sessions
+    if (sessions === undefined) return { throttleTimeMs: 0, ...notController, brokerEpoch: -1 }
+    const done = await this.#decisions.submitParts((view, nextOffset) => {
+      const { records, result } = registerBroker(view, request, {
+        clusterId: this.options.clusterId,
+        hasValidSession: this.#hasValidSession(sessions, view, request.brokerId),
+        nextOffset,
+      })
+      if ("ok" in result) sessions.heard(request.brokerId, result.ok, this.#nowMs())
+      return { records, response: result }
+    })
+    const failed = isRefused(done) ? done.refused : "failure" in done ? done.failure : undefined
+    if (failed !== undefined) {
+      this.#env.log.log("warn", "a broker may not register", {
+        brokerId: request.brokerId,
+        incarnationId: request.incarnationId,
+        reason: failed.errorMessage,
+      })
+      return { throttleTimeMs: 0, errorCode: failed.errorCode, brokerEpoch: -1 }
+    }
+    return { throttleTimeMs: 0, errorCode: Errors.NONE, brokerEpoch: (done as { ok: BrokerEpoch }).ok }
+  }
+
+  #hasValidSession(sessions: BrokerSessions, { image }: ControllerView, brokerId: BrokerId): boolean {
+    const { nodeId, ownIncarnationId } = this.options
+    const isEarlierOwn = brokerId === nodeId && image.brokers.get(brokerId)?.incarnationId !== ownIncarnationId
+    return !isEarlierOwn && sessions.hasValidSession(image, brokerId, this.#nowMs())
+  }
+
+  async heartbeat(request: HeartbeatRequest): Promise<ResponseInputOf<typeof brokerHeartbeat>> {
+    const sessions = this.#sessions
+    if (sessions === undefined) return heartbeatFailure(Errors.NOT_CONTROLLER)
+    const done = await this.#decisions.submitParts<HeartbeatResult | { stale: ErrorCode }>((view, nextOffset) => {
+      const stale = staleEpoch(view, request.brokerId, request.brokerEpoch)
+      if (stale !== undefined) return { records: [], response: { stale: stale.errorCode } }
+      return this.#heard(sessions, view, request, nextOffset)
+    })
+    this.#arm()
+    if (isRefused(done)) return heartbeatFailure(done.refused.errorCode)
+    if ("stale" in done) return heartbeatFailure(done.stale)
+    const { state, isCaughtUp } = done
+    return {
+      throttleTimeMs: 0,
+      errorCode: Errors.NONE,
+      isCaughtUp,
+      isFenced: state === "fenced" || state === "shutdown-now",
+      shouldShutDown: state === "shutdown-now",
+    }
+  }
+
+  #heard(
+    sessions: BrokerSessions,
+    before: ControllerView,
+    request: HeartbeatRequest,
+    nextOffset: number,
+  ): { records: MetadataRecord[]; response: HeartbeatResult } {
+    const { brokerId } = request
+    const nowMs = this.#nowMs()
+    sessions.heard(brokerId, request.brokerEpoch, nowMs, request.currentMetadataOffset)
+    let view = before
+    if (request.stalledMs >= this.options.timing.handOverStallMs) {
+      sessions.demote(brokerId, nowMs)
+      view = this.#decisions.view(before.image)
+    }
+    const { records, result } = onHeartbeat(view, request, {
+      shutdownOffset: sessions.shutdownOffset(brokerId),
+      lowestActiveOffset: sessions.lowestActiveOffset(view.image),
+    })
+    if (result.state === "controlled-shutdown") sessions.shutsDown(brokerId, nextOffset + records.length - 1)
+    this.#logChange(view.image.brokers.get(brokerId)!, result, request.stalledMs, records.length)
+    return { records, response: result }
+  }
+
+  #logChange(broker: BrokerRegistration, { state }: HeartbeatResult, stalledMs: number, records: number): void {
+    if (records === 0) return
+    const isDemoted = stalledMs >= this.options.timing.handOverStallMs
+    this.#env.log.log(isDemoted ? "warn" : "info", "a heartbeat changed what a broker does", {
+      brokerId: broker.brokerId,
+      brokerEpoch: broker.brokerEpoch,
+      state,
+      records,
+      ...(isDemoted && { stalledMs }),
+    })
+  }
+
+  async unregister({
+    brokerId,
+  }: RequestOf<typeof unregisterBrokerApi>): Promise<ResponseInputOf<typeof unregisterBrokerApi>> {
+    const done = await this.#decisions.submitParts((view) => {
+      const { records, result } = unregisterBroker(view, brokerId)
+      return { records, response: result }
+    })
+    if (isRefused(done)) return { throttleTimeMs: 0, ...done.refused }
+    return { throttleTimeMs: 0, errorCode: Errors.NONE, errorMessage: null, ...("failure" in done && done.failure) }
+  }
+
+  /** The broker's connection broke. If its process is gone it is fenced now; otherwise its session decides. */
+  async disconnected(brokerId: BrokerId, brokerEpoch: BrokerEpoch): Promise<void> {
+    const sessions = this.#sessions
+    const { probe } = this.options
+    const broker = this.#decisions.head.brokers.get(brokerId)
+    if (sessions === undefined || probe === undefined || this.#probing.has(brokerId)) return
+    if (broker === undefined || broker.brokerEpoch !== brokerEpoch || broker.fenced) return
+    const endpoint =
+      broker.endPoints.find(({ name }) => name === this.options.interBrokerListenerName) ?? broker.endPoints[0]
+    if (endpoint === undefined) return
+    const lastContactMs = sessions.lastContactMs(brokerId)
+    this.#probing.add(brokerId)
+    try {
+      if ((await probe(endpoint)) !== "refused") return
+      await new Promise<void>((resolve) => this.#env.timers.after(probeIntervalMs, resolve))
+      if ((await probe(endpoint)) !== "refused") return
+    } finally {
+      this.#probing.delete(brokerId)
+    }
+    // Heard of since, it lives; and another leadership began with other sessions.
+    if (this.#sessions !== sessions || sessions.lastContactMs(brokerId) !== lastContactMs) return
+    await this.#fence(brokerId, brokerEpoch, "nobody listens where it was, twice")
+  }
+
+  async #fence(brokerId: BrokerId, brokerEpoch: BrokerEpoch, reason: string): Promise<void> {
+    await this.#decisions.submitParts((view) => {
+      const broker = view.image.brokers.get(brokerId)
+      if (broker === undefined || broker.brokerEpoch !== brokerEpoch) return { records: [], response: {} }
+      const records = fenceBroker(view, brokerId)
+      if (records.length > 0)
+        this.#env.log.log("warn", "a broker is fenced", { brokerId, brokerEpoch, reason, changes: records.length - 1 })
+      return { records, response: {} }
+    })
+  }
+
+  #nowMs(): number {
+    return this.#env.clock.monotonicMs()
+  }
+
+  #disarm(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  /** Heartbeats only move the end of a session: the timer is looked at again when the old end comes. */
+  #arm(): void {
+    if (this.#sessions === undefined || this.#timer !== undefined) return
+    const nowMs = this.#nowMs()
+    const endMs = this.#sessions.nextExpiryMs(this.#decisions.head, nowMs)
+    if (endMs === undefined || endMs === Number.POSITIVE_INFINITY) return
+    const delayMs = Math.max(sessionCheckMinMs, Math.ceil(endMs - nowMs) + 1)
+    this.#timer = this.#env.timers.after(delayMs, () => this.#onTimer(nowMs + delayMs))
+  }
+
+  #onTimer(dueMs: number): void {
+    this.#timer = undefined
+    const lateMs = this.#nowMs() - dueMs
+    if (lateMs <= lateTimerMs) {
+      this.#fenceSilent()
+      return
+    }
+    // This process stood still. Heartbeats that came meanwhile wait in the sockets, and those that others could not send for us to answer come later.
+    this.#sessions?.forgive(lateMs, this.#nowMs())
+    this.#env.timers.soon(() => this.#fenceSilent())
+  }
+
+  #fenceSilent(): void {
+    const sessions = this.#sessions
+    if (sessions === undefined) return
+    // One by one: each decision sees what the one before has done.
+    for (const brokerId of sessions.expired(this.#decisions.head, this.#nowMs())) {
+      const broker = this.#decisions.head.brokers.get(brokerId)!
+      void this.#fence(brokerId, broker.brokerEpoch, "its session has timed out")
+    }
+    this.#arm()
+  }
+}
+
+const heartbeatFailure = (errorCode: ErrorCode): ResponseInputOf<typeof brokerHeartbeat> => ({
+  throttleTimeMs: 0,
+  errorCode,
+  isCaughtUp: false,
+  isFenced: true,
+  shouldShutDown: false,
+})

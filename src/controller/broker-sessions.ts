@@ -1,0 +1,127 @@
+/**
+ * Who has been heard of lately. Soft state of the active controller: it is in no log, and a new controller gives everybody a full session.
+ *
+ * Owns the last heartbeat of each broker's present life, how far it has come in the metadata, and who is demoted because it was stuck. Times are monotonic. One entry per registered broker.
+ */
+import type { BrokerEpoch, BrokerId, Offset } from "../base/ids.js"
+import type { MetadataImage } from "../metadata/image.js"
+
+interface Session {
+  readonly brokerEpoch: BrokerEpoch
+  lastContactMs: number
+  metadataOffset: Offset
+  shutdownOffset: Offset | undefined
+  demotedUntilMs: number
+}
+
+export interface SessionTiming {
+  readonly sessionTimeoutMs: number
+  /** How long a broker that was stuck leads only what nobody else can, counted from the last time it said so. */
+  readonly demotionMs: number
+}
+
+export class BrokerSessions {
+  readonly #sessions = new Map<BrokerId, Session>()
+
+  constructor(private readonly timing: SessionTiming) {}
+
+  /** Everybody who serves gets a full session: the last controller may have heard of it a moment ago. */
+  begin(image: MetadataImage, nowMs: number): void {
+    this.#sessions.clear()
+    for (const { brokerId, brokerEpoch } of image.brokers.values()) this.#sessionOf(brokerId, brokerEpoch, nowMs)
+  }
+
+  /** A heartbeat came, or a registration, which counts as one. */
+  heard(brokerId: BrokerId, brokerEpoch: BrokerEpoch, nowMs: number, metadataOffset?: Offset): void {
+    const session = this.#sessionOf(brokerId, brokerEpoch, nowMs)
+    session.lastContactMs = nowMs
+    if (metadataOffset !== undefined) session.metadataOffset = Math.max(session.metadataOffset, metadataOffset)
+  }
+
+  lastContactMs(brokerId: BrokerId): number | undefined {
+    return this.#sessions.get(brokerId)?.lastContactMs
+  }
+
+  shutdownOffset(brokerId: BrokerId): Offset | undefined {
+    return this.#sessions.get(brokerId)?.shutdownOffset
+  }
+
+  /** Once per life: what was decided later moved nothing of this broker's. */
+  shutsDown(brokerId: BrokerId, offset: Offset): void {
+    const session = this.#sessions.get(brokerId)
+    if (session !== undefined) session.shutdownOffset ??= offset
+  }
+
+  demote(brokerId: BrokerId, nowMs: number): void {
+    const session = this.#sessions.get(brokerId)
+    if (session !== undefined) session.demotedUntilMs = nowMs + this.timing.demotionMs
+  }
+
+  demoted(nowMs: number): Set<BrokerId> {
+    const found = new Set<BrokerId>()
+    for (const [brokerId, { demotedUntilMs }] of this.#sessions) if (demotedUntilMs > nowMs) found.add(brokerId)
+    return found
+  }
+
+  hasValidSession(image: MetadataImage, brokerId: BrokerId, nowMs: number): boolean {
+    const broker = image.brokers.get(brokerId)
+    const session = this.#sessions.get(brokerId)
+    if (broker === undefined || broker.fenced || session?.brokerEpoch !== broker.brokerEpoch) return false
+    return session.lastContactMs + this.timing.sessionTimeoutMs >= nowMs
+  }
+
+  /** Brokers that serve and have not been heard of for a session, the longest silent first. */
+  expired(image: MetadataImage, nowMs: number): BrokerId[] {
+    const silent: { brokerId: BrokerId; sinceMs: number }[] = []
+    for (const { brokerId, brokerEpoch, fenced } of image.brokers.values()) {
+      if (fenced) continue
+      const sinceMs = this.#sessionOf(brokerId, brokerEpoch, nowMs).lastContactMs
+      if (sinceMs + this.timing.sessionTimeoutMs < nowMs) silent.push({ brokerId, sinceMs })
+    }
+    return silent.sort((a, b) => a.sinceMs - b.sinceMs || a.brokerId - b.brokerId).map(({ brokerId }) => brokerId)
+  }
+
+  /** When the next session ends if nothing is heard; undefined if nobody serves. */
+  nextExpiryMs(image: MetadataImage, nowMs: number): number | undefined {
+    let first: number | undefined
+    for (const { brokerId, brokerEpoch, fenced } of image.brokers.values()) {
+      if (fenced) continue
+      const endMs = this.#sessionOf(brokerId, brokerEpoch, nowMs).lastContactMs + this.timing.sessionTimeoutMs
+      if (first === undefined || endMs < first) first = endMs
+    }
+    return first
+  }
+
+  /** Time in which this process stood still counts for nobody, and everybody gets as much of it again to be heard, up to a session: connections may have to be made anew. */
+  forgive(lostMs: number, nowMs: number): void {
+    const { sessionTimeoutMs } = this.timing
+    const leastMs = nowMs - sessionTimeoutMs + Math.min(lostMs, sessionTimeoutMs)
+    for (const session of this.#sessions.values())
+      session.lastContactMs = Math.min(nowMs, Math.max(session.lastContactMs + lostMs, leastMs))
+  }
+
+  /** The lowest offset that a broker which serves and stays has said it reached. */
+  lowestActiveOffset(image: MetadataImage): Offset {
+    let lowest = Number.POSITIVE_INFINITY
+    for (const { brokerId, brokerEpoch, fenced, inControlledShutdown } of image.brokers.values()) {
+      if (fenced || inControlledShutdown) continue
+      const session = this.#sessions.get(brokerId)
+      lowest = Math.min(lowest, session?.brokerEpoch === brokerEpoch ? session.metadataOffset : -1)
+    }
+    return lowest
+  }
+
+  #sessionOf(brokerId: BrokerId, brokerEpoch: BrokerEpoch, nowMs: number): Session {
+    const known = this.#sessions.get(brokerId)
+    if (known?.brokerEpoch === brokerEpoch) return known
+    const session: Session = {
+      brokerEpoch,
+      lastContactMs: nowMs,
+      metadataOffset: -1,
+      shutdownOffset: undefined,
+      demotedUntilMs: Number.NEGATIVE_INFINITY,
+    }
+    this.#sessions.set(brokerId, session)
+    return session
+  }
+}
