@@ -84,7 +84,7 @@ export class FetchAnswers {
   }
 
   #append(state: FollowerState, request: number, data: PartitionData, frame: SharedRelease): void {
-    const { partition, log } = state
+    const { log } = state
     state.backoffMs = 0
     state.leaderHighWatermark = data.highWatermark
     state.leaderLogStartOffset = data.logStartOffset
@@ -103,26 +103,35 @@ export class FetchAnswers {
       }
       if (checked.bytes.length > 0) {
         // The log start lies inside a batch: only an empty log may begin there.
-        if (checked.baseOffset < log.logEndOffset) {
-          this.#beginAt(state, checked.baseOffset)
-          return
-        }
-        const result = partition.appendAsFollower(checked.bytes, {
-          currentLeaderEpoch: state.leaderEpoch,
-          nowMs: this.options.env.clock.wallMs(),
-          release: frame.hold(),
-        })
-        // Also of what was refused a part may have gone in.
-        this.fetcher.appended(state, checked.bytes.length)
-        if (!result.ok) {
-          this.#refused(state, result.message)
-          return
-        }
-        this.options.fetched(partition, checked.bytes.length)
+        if (checked.baseOffset < log.logEndOffset)
+          this.#beginWith(state, checked.baseOffset, checked.bytes, frame.hold())
+        else this.#takeIn(state, checked.bytes, frame.hold())
+        return
       }
     }
-    partition.followHighWatermark(state.leaderHighWatermark)
-    partition.followLogStart(state.leaderLogStartOffset)
+    this.#followOffsets(state)
+  }
+
+  #takeIn(state: FollowerState, bytes: Buffer, release: () => void): void {
+    const { partition } = state
+    const result = partition.appendAsFollower(bytes, {
+      currentLeaderEpoch: state.leaderEpoch,
+      nowMs: this.options.env.clock.wallMs(),
+      release,
+    })
+    // Also of what was refused a part may have gone in.
+    this.fetcher.appended(state, bytes.length)
+    if (!result.ok) {
+      this.#refused(state, result.message)
+      return
+    }
+    this.options.fetched(partition, bytes.length)
+    this.#followOffsets(state)
+  }
+
+  #followOffsets(state: FollowerState): void {
+    state.partition.followHighWatermark(state.leaderHighWatermark)
+    state.partition.followLogStart(state.leaderLogStartOffset)
     if (state.hasNews) this.fetcher.ready(state, false)
   }
 
@@ -153,10 +162,23 @@ export class FetchAnswers {
     this.#cut(state, async () => (own) => own.truncateTo(offset))
   }
 
-  #beginAt(state: FollowerState, offset: Offset): void {
-    if (state.log.logStartOffset !== state.log.logEndOffset)
+  /** The leader's log starts inside its first batch: ours begins with that batch, and starts inside it too. */
+  #beginWith(state: FollowerState, offset: Offset, bytes: Buffer, release: () => void): void {
+    if (state.log.logStartOffset !== state.log.logEndOffset) {
+      release()
       this.#refused(state, `a batch begins at ${offset}, inside what is here`)
-    else this.#cut(state, async () => (own) => own.truncateFullyAndStartAt(offset))
+      return
+    }
+    const begin = (log: Partition["log"]) => log.truncateFullyAndStartAt(offset)
+    this.#cut(
+      state,
+      async () => begin,
+      (isCut) => {
+        // At once: below the leader's start nothing can be fetched.
+        if (isCut) this.#takeIn(state, bytes, release)
+        else release()
+      },
+    )
   }
 
   /** Our end is not in the leader's log: it begins later, or has become shorter than ours without an epoch that says so. */
@@ -178,26 +200,34 @@ export class FetchAnswers {
   }
 
   /** Where `decide` says, once it knows; undefined: nowhere, and the leader is asked again a little later. */
-  #cut(state: FollowerState, decide: () => Promise<((log: Partition["log"]) => Promise<void>) | undefined>): void {
+  #cut(
+    state: FollowerState,
+    decide: () => Promise<((log: Partition["log"]) => Promise<void>) | undefined>,
+    then: (isCut: boolean) => void = () => {},
+  ): void {
     const { leaderEpoch, partition } = state
     this.fetcher.takeOut(state)
     state.isTruncating = true
     const run = async () => {
       const cut = await decide().catch(() => undefined)
-      if (cut === undefined || !(await this.options.truncate(partition, leaderEpoch, cut)))
-        this.fetcher.block(state, this.#nextBackoff(state, soonMs))
-      else state.backoffMs = 0
+      const isCut = cut !== undefined && (await this.options.truncate(partition, leaderEpoch, cut))
+      if (isCut) state.backoffMs = 0
+      else this.fetcher.block(state, this.#nextBackoff(state, soonMs))
+      return isCut
     }
     run()
       .catch((error: unknown) => {
         // The directory failed, and the log is offline.
         if (!(error instanceof DiskError)) this.options.onBroken(error)
+        return false
       })
-      .finally(() => {
+      .then((isCut) => {
         state.isTruncating = false
         state.forgetTerms()
+        then(isCut)
         state.fetcher?.ready(state, true)
       })
+      .catch((error: unknown) => this.options.onBroken(error))
   }
 
   async #leadersOffset(state: FollowerState, timestamp: number): Promise<Offset | undefined> {

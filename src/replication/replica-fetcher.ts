@@ -167,6 +167,8 @@ export class ReplicaFetcher implements AnsweredFetcher {
     if (state.isUnsafe && safeOffset >= log.logEndOffset) this.#markSafe(state)
     // Under another request's answer the position would be a wrong one: the log has become shorter.
     if (state.toldIn !== neverTold && log.logEndOffset < state.toldOffset) this.takeOut(state)
+    // What was taken in and is gone again leaves nothing to tell, but it was what the next fetch waited for.
+    this.#soon()
     if (!state.hasNews || state.isTruncating) return
     if (safeOffset > state.toldSafeOffset) this.#hasProgress = true
     this.ready(state, false)
