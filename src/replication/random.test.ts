@@ -45,7 +45,10 @@ async function story(t: ReplicationTest, random: SeededRandom): Promise<void> {
       for (const id of [0, 1, 2]) {
         if (t.nodes[id]!.alive || starting.has(id)) continue
         t.controller.fence(id)
-        starting.set(id, t.start(id).then(() => void starting.delete(id)))
+        starting.set(
+          id,
+          t.start(id).then(() => void starting.delete(id)),
+        )
       }
     },
     () => {

@@ -170,12 +170,14 @@ export class ReplicaFetcher implements AnsweredFetcher {
     // What was taken in and is gone again leaves nothing to tell, but it was what the next fetch waited for.
     this.#soon()
     if (!state.hasNews || state.isTruncating) return
-    if (safeOffset > state.toldSafeOffset) this.#hasProgress = true
+    if (safeOffset > state.toldSafeOffset) {
+      this.#hasProgress = true
+      this.#aheadBytes = 0
+    }
     this.ready(state, false)
   }
 
   appended(state: FollowerState, bytes: number): void {
-    this.#lastBytes += bytes
     this.#aheadBytes += bytes
     if (state.isUnsafe || state.partition.locallySafeOffset >= state.log.logEndOffset) return
     state.isUnsafe = true
@@ -231,7 +233,12 @@ export class ReplicaFetcher implements AnsweredFetcher {
   #mayFetch(): boolean {
     if (this.#unsafe === 0 || this.#isUrgent) return true
     if (!this.#readsAhead) return false
-    return this.#hasProgress || (this.#lastBytes >= readAheadBytesMin && this.#aheadBytes < readAheadBytesMax)
+    return this.#hasProgress || (this.#isBehind && this.#aheadBytes < readAheadBytesMax)
+  }
+
+  /** There was more than a little last time, and the leader lets us read on. */
+  get #isBehind(): boolean {
+    return this.#readsAhead && this.#lastBytes >= readAheadBytesMin
   }
 
   #send(): void {
@@ -253,7 +260,8 @@ export class ReplicaFetcher implements AnsweredFetcher {
     this.#isUrgent = false
     this.#hasProgress = false
     if (isFull && topics.length === 0) return
-    const mayWait = !isFull && this.#unsafe === 0
+    // With records on their way to the medium it waits only where their end can interrupt it.
+    const mayWait = !isFull && (this.#unsafe === 0 || this.#isBehind)
     const request: RequestInputOf<typeof fetch> = {
       replicaState: { replicaId: nodeId, replicaEpoch: this.options.brokerEpoch() },
       maxWaitMs: mayWait ? settings.waitMaxMs : 0,
@@ -392,7 +400,7 @@ export class ReplicaFetcher implements AnsweredFetcher {
     // Without a place for a session each request says everything.
     if (this.#sessionId === noSession) for (const state of this.#states) state.isInSession = false
     const frame = new SharedRelease(answer.release)
-    this.#lastBytes = 0
+    const bytesBefore = this.#aheadBytes
     for (const { topicId, partitions } of response.responses) {
       const states = this.#byTopic.get(topicId)
       if (states === undefined) continue
@@ -402,6 +410,8 @@ export class ReplicaFetcher implements AnsweredFetcher {
       }
     }
     frame.release()
+    const bytes = this.#aheadBytes - bytesBefore
+    if (bytes > 0) this.#lastBytes = bytes
     this.#sendIfDue()
   }
 

@@ -4,6 +4,7 @@ import { DiskError } from "../env/env.js"
 import { Errors } from "../protocol/errors.js"
 import { deleteRecords } from "../protocol/messages/delete-records.js"
 import { listOffsets } from "../protocol/messages/list-offsets.js"
+import { readAheadBytesMin } from "./replica-fetcher.js"
 import { inReplicationWorld, type ReplicationTest } from "./testing/replication-test.js"
 
 const epochOf = (t: ReplicationTest) => t.controller.partition("t").leaderEpoch
@@ -34,6 +35,27 @@ test("under flush nothing is acknowledged before every in-sync replica has it on
     assert.equal((await t.produce("quick", { acks: 1 })).errorCode, Errors.NONE)
     assert.ok(t.world.nowMs - againMs < 50)
   })
+})
+
+test("what a follower has read ahead of its disk is not acknowledged by it", async () => {
+  await inReplicationWorld(
+    async (t) => {
+      await t.createTopic()
+      await t.produceAll(1)
+      for (const id of [1, 2]) t.nodes[id]!.disk.options.syncLatencyNs = { least: 300e6, spread: 0 }
+      const startMs = t.world.nowMs
+      const sent = t.produce("x".repeat(readAheadBytesMin)).then(() => t.world.nowMs)
+      await t.pass(30)
+      const behind = t.produce("y".repeat(readAheadBytesMin))
+      await t.pass(100)
+      // The second came while the first was on its way to the medium.
+      for (const id of [1, 2]) assert.deepEqual([t.log(id).logEndOffset, t.log(id).flushedOffset], [3, 1])
+      assert.equal(t.replica(0).highWatermark, 1)
+      assert.ok((await sent) - startMs >= 300)
+      assert.equal((await behind).errorCode, Errors.NONE)
+    },
+    { config: { segmentBytes: 10 << 20 } },
+  )
 })
 
 test("under replicated and memory a follower's file, or its memory, is enough", async () => {
