@@ -131,6 +131,24 @@ test("a follower that has just caught up holds the high watermark until it has j
   assert.equal(t.committable(70), 70)
 })
 
+test("a follower that was away holds nothing up while it is behind", () => {
+  const t = new LeaderTest()
+  t.fetch(1, 50)
+  t.fetch(2, 50)
+  t.leader.update({ ...image, isr: [0, 1], partitionEpoch: 10 }, t.nowMsNow)
+  t.logEndOffset = 90
+  t.fetch(1, 90)
+  t.fetch(2, 50)
+  assert.equal(t.committable(90), 90)
+  t.fetch(2, 80)
+  assert.equal(t.committable(90), 90)
+  // It has reached the end its log had at the last fetch, so it is about to join.
+  t.fetch(2, 90)
+  t.logEndOffset = 95
+  t.fetch(1, 95)
+  assert.equal(t.committable(95), 90)
+})
+
 test("who has not had everything for longer than the lag time leaves; nobody falls behind of nothing new", () => {
   const t = new LeaderTest()
   t.fetch(1, 50)

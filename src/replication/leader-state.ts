@@ -30,26 +30,32 @@ export interface FollowerFetch {
   readonly logStartOffset: Offset
 }
 
+const longAgo = Number.NEGATIVE_INFINITY
+
 export class Follower {
   brokerEpoch: BrokerEpoch = -1
   /** -1: it has not fetched in this leadership. */
   safeOffset: Offset = -1
   logStartOffset: Offset = -1
   /** When it last had everything that was there. */
-  caughtUpMs: number
+  caughtUpMs = longAgo
   /** Time of its last fetch and the log's end then: whoever reaches that end later was caught up at that time. */
-  lastFetchMs: number
-  lastFetchLogEndOffset: Offset
+  lastFetchMs = longAgo
+  lastFetchLogEndOffset: Offset = Number.POSITIVE_INFINITY
 
-  constructor(
-    readonly brokerId: BrokerId,
-    caughtUpMs: number,
-    nowMs: number,
-    logEndOffset: Offset,
-  ) {
-    this.caughtUpMs = caughtUpMs
-    this.lastFetchMs = nowMs
-    this.lastFetchLogEndOffset = logEndOffset
+  constructor(readonly brokerId: BrokerId) {}
+
+  /** A leadership begins with it in sync: it has the whole lag time to prove it. */
+  startInSync(nowMs: number): this {
+    this.caughtUpMs = nowMs
+    return this
+  }
+
+  /** It is out of sync. What it was before does not make others wait for it: it may have been away, and be far behind. */
+  fallOut(): void {
+    this.caughtUpMs = longAgo
+    this.lastFetchMs = longAgo
+    this.lastFetchLogEndOffset = Number.POSITIVE_INFINITY
   }
 
   /** Without new records nobody can fall behind, however long ago they fetched. */
@@ -57,8 +63,6 @@ export class Follower {
     return this.safeOffset >= logEndOffset || nowMs - this.caughtUpMs <= lagTimeMaxMs
   }
 }
-
-const longAgo = Number.NEGATIVE_INFINITY
 
 export class LeaderState {
   #followers: readonly Follower[] = []
@@ -93,6 +97,8 @@ export class LeaderState {
   /** A newer state of the same leadership. Whatever was proposed on top of an older one is decided now, this way or that. */
   update(state: PartitionImage, nowMs: number): void {
     if (state.partitionEpoch > this.#state.partitionEpoch) this.#proposed = undefined
+    for (const follower of this.#followers)
+      if (this.isInSync(follower.brokerId) && !state.isr.includes(follower.brokerId)) follower.fallOut()
     this.#state = state
     this.#assign(nowMs)
   }
@@ -106,7 +112,7 @@ export class LeaderState {
       .map(
         (brokerId) =>
           this.follower(brokerId) ??
-          new Follower(brokerId, isr.includes(brokerId) ? nowMs : longAgo, nowMs, this.epochStartOffset),
+          (isr.includes(brokerId) ? new Follower(brokerId).startInSync(nowMs) : new Follower(brokerId)),
       )
   }
 

@@ -24,6 +24,7 @@ import { type AlterPartition, IsrChanges } from "./isr-changes.js"
 import { Partition, type PartitionHome } from "./partition.js"
 import type { FetcherSettings } from "./replica-fetcher.js"
 import { ReplicaFetchers } from "./replica-fetchers.js"
+import { ReplicationQuota, type ThrottleSettings } from "./replication-quota.js"
 
 /** Pause before another try to make logs for which there was no room, or to tell where they are. */
 export const hostRetryMs = 1000
@@ -41,6 +42,7 @@ export interface ClusterOptions {
   readonly alterPartition: AlterPartition
   /** Of this broker's present registration. */
   readonly brokerEpoch: () => BrokerEpoch
+  readonly throttles: ThrottleSettings
   readonly settings: FetcherSettings & {
     /** `replica.lag.time.max.ms` */
     readonly lagTimeMaxMs: number
@@ -90,6 +92,8 @@ export class ReplicaManager implements PartitionHome {
   readonly #moves: DirectoryMoves
   readonly #fetchers: ReplicaFetchers | undefined
   readonly #isrChanges: IsrChanges | undefined
+  readonly #leaderQuota: ReplicationQuota | undefined
+  readonly #followerQuota: ReplicationQuota | undefined
   #retry: Timer | undefined
   #assignmentRetry: Timer | undefined
   #lagCheck: Timer | undefined
@@ -121,6 +125,11 @@ export class ReplicaManager implements PartitionHome {
       brokerEpoch: cluster.brokerEpoch,
       alterPartition: cluster.alterPartition,
     })
+    const { throttles } = cluster
+    const nowMs = () => this.nowMs()
+    this.#leaderQuota = new ReplicationQuota(nodeId, nowMs, throttles.leaderRate, throttles.leaderReplicas)
+    const quota = new ReplicationQuota(nodeId, nowMs, throttles.followerRate, throttles.followerReplicas)
+    this.#followerQuota = quota
     this.#fetchers = new ReplicaFetchers({
       env,
       nodeId,
@@ -129,8 +138,9 @@ export class ReplicaManager implements PartitionHome {
       connect: cluster.connect,
       endpointOf: cluster.endpointOf,
       truncate: (partition, leaderEpoch, cut) => this.#truncate(partition, leaderEpoch, cut),
-      isThrottled: () => false,
-      fetched: () => {},
+      isThrottled: ({ topic, partition, state }) =>
+        quota.holdsFor(topic, partition) && !state.isr.includes(nodeId) && quota.isSpent,
+      fetched: ({ topic, partition }, bytes) => quota.spend(topic, partition, bytes),
       onBroken,
     })
   }
@@ -354,7 +364,10 @@ export class ReplicaManager implements PartitionHome {
   /** Tells the partitions that are here, and returns those that should be and are not. */
   #updateTopic(topic: TopicImage, removed: Partition[]): MissingLog[] {
     let partitions = this.#partitions.get(topic.name)
-    if (partitions === undefined) this.#partitions.set(topic.name, (partitions = []))
+    if (partitions === undefined) {
+      this.#partitions.set(topic.name, (partitions = []))
+      this.#refreshThrottles(topic.name)
+    }
     const hosted = partitions
     return topic.partitions.flatMap((state, index) => {
       const partition = hosted[index]
@@ -414,10 +427,27 @@ export class ReplicaManager implements PartitionHome {
   }
 
   #refreshConfig(topic: string): void {
+    this.#refreshThrottles(topic)
     const partitions = this.#partitions.get(topic)
     if (partitions === undefined || partitions.length === 0) return
     const config = this.options.configOf(topic)
     for (const partition of partitions) if (partition !== undefined) partition.log.config = config
+  }
+
+  #refreshThrottles(topic: string): void {
+    this.#leaderQuota?.refresh(topic)
+    this.#followerQuota?.refresh(topic)
+  }
+
+  /** Whether a follower gets nothing of this partition now: it is out of sync, and replication to such is held to a rate that is used up. */
+  isThrottled({ topic, partition, leadership }: Partition, replicaId: BrokerId): boolean {
+    const quota = this.#leaderQuota
+    return quota?.holdsFor(topic, partition) === true && leadership?.isInSync(replicaId) === false && quota.isSpent
+  }
+
+  /** Records go to a follower. */
+  replicated({ topic, partition }: Partition, bytes: number): void {
+    this.#leaderQuota?.spend(topic, partition, bytes)
   }
 
   /** False: there was no room, or a directory has just failed. Clients see a partition that nobody serves until another try succeeds. */

@@ -234,7 +234,11 @@ class FetchRound implements AdvanceListener {
       if (preferred !== undefined) return partition.redirect(preferred)
       return partition.read(wanted, this.#isolation, this.context.version < 11)
     }
-    return partition.readAsFollower(wanted, this.replicaId, isNamed ? this.#position(request) : undefined)
+    const told = isNamed ? this.#position(request) : undefined
+    // It stays in the session as one that has more, and is looked at again with the follower's next fetch.
+    const isThrottled = this.services.replicas.isThrottled(partition, this.replicaId)
+    const limits = isThrottled ? { ...wanted, maxBytes: 0, minOneMessage: false } : wanted
+    return partition.readAsFollower(limits, this.replicaId, told)
   }
 
   #preferredReadReplica(
@@ -321,7 +325,11 @@ class FetchRound implements AdvanceListener {
   }
 
   #answer(): Response {
-    for (const { records } of this.#reads) if (records !== undefined) this.context.onSent(records.release)
+    this.#reads.forEach(({ records }, index) => {
+      if (records === undefined) return
+      this.context.onSent(records.release)
+      if (this.#kind === "follower") this.services.replicas.replicated(this.#targets[index]!.partition!, records.bytes)
+    })
     const results = this.#reads.map(
       (read): FetchedPartition => ({
         errorCode: read.errorCode,

@@ -44,6 +44,8 @@ export interface ReplicationTestOptions extends WorldOptions {
   config?: Partial<LogConfig>
   cluster?: Partial<ClusterOptions["settings"]>
   racks?: readonly string[]
+  /** Bytes per second of replicas whose topic says that they are throttled. */
+  throttledRate?: number
   /** Milliseconds until a broker hears of new metadata, and until the controller hears of a request. */
   metadataDelayMs?: () => number
   virtualMsMax?: number
@@ -124,6 +126,12 @@ export class Life {
           return response
         },
         settings: { ...settings, ...t.options.cluster },
+        throttles: {
+          leaderRate: () => t.options.throttledRate ?? Number.POSITIVE_INFINITY,
+          followerRate: () => t.options.throttledRate ?? Number.POSITIVE_INFINITY,
+          leaderReplicas: (topic) => t.settingOf(topic, "leader.replication.throttled.replicas"),
+          followerReplicas: (topic) => t.settingOf(topic, "follower.replication.throttled.replicas"),
+        },
       },
     })
     const handlers: ApiHandler[] = [
@@ -215,6 +223,10 @@ export class ReplicationTest {
 
   metadataDelayMs(): number {
     return this.options.metadataDelayMs?.() ?? 1
+  }
+
+  settingOf(topic: string, name: string): string {
+    return configOverrides(this.controller.image, resourceTypes.topic, topic).get(name) ?? ""
   }
 
   configOf(topic: string): LogConfig {
