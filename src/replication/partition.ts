@@ -10,15 +10,9 @@ import { topicPartitionName } from "../base/ids.js"
 import type { PartitionImage } from "../metadata/image.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
 import type { EpochEndOffset } from "../storage/leader-epoch-cache.js"
-import {
-  type AppendOptions,
-  type AppendResult,
-  type Log,
-  type LogListener,
-  type ReadResult,
-  silentListener,
-} from "../storage/log.js"
+import { type AppendOptions, type AppendResult, type Log, type LogListener, silentListener } from "../storage/log.js"
 import { type FollowerFetch, LeaderState, type ReplicaBrokers } from "./leader-state.js"
+import { checkPosition, failedRead, type PartitionRead, type ReadRequest, readRecords } from "./partition-reads.js"
 import { type AdvanceListener, AdvanceListeners, OffsetWaiters, type ReaderKind } from "./waiters.js"
 
 /** What partitions of one broker share. */
@@ -34,32 +28,6 @@ export interface PartitionHome extends ReplicaBrokers {
   wentOffline(partition: Partition): void
 }
 
-/** What a read returns: the records and the offsets that frame them. */
-export interface PartitionRead {
-  readonly errorCode: ErrorCode
-  readonly highWatermark: Offset
-  readonly lastStableOffset: Offset
-  readonly logStartOffset: Offset
-  /** Where this reader's records end at the moment. */
-  readonly readableOffset: Offset
-  /** Undefined where there is nothing to return. Its `release` must run once the payloads are sent. */
-  readonly records: (ReadResult & { ok: true }) | undefined
-  /** A replica nearer to the reader that it should ask instead (KIP-392); nothing is returned then. */
-  readonly preferredReadReplica?: BrokerId
-  /** Where the reader's log parts from this one (KIP-595); nothing is returned then. */
-  readonly divergingEpoch?: { readonly epoch: LeaderEpoch; readonly endOffset: Offset }
-}
-
-export interface ReadRequest {
-  readonly fetchOffset: Offset
-  readonly maxBytes: number
-  readonly minOneMessage: boolean
-  /** -1: the reader does not say. */
-  readonly currentLeaderEpoch: LeaderEpoch
-  /** -1: the reader does not say. */
-  readonly lastFetchedEpoch: LeaderEpoch
-}
-
 export interface ActiveProducer {
   readonly producerId: number
   readonly producerEpoch: number
@@ -68,18 +36,6 @@ export interface ActiveProducer {
   readonly coordinatorEpoch: number
   readonly currentTxnStartOffset: Offset
 }
-
-/** How far a reader may see. `written`: followers, everything that is in the leader's file. */
-export type Isolation = "read_uncommitted" | "read_committed" | "written"
-
-export const failedRead = (errorCode: ErrorCode): PartitionRead => ({
-  errorCode,
-  highWatermark: -1,
-  lastStableOffset: -1,
-  logStartOffset: -1,
-  readableOffset: -1,
-  records: undefined,
-})
 
 export class Partition implements LogListener {
   /** Waiting for their records to be committed (acks=all). */
@@ -409,7 +365,7 @@ export class Partition implements LogListener {
       ? this.checkLeader(request.currentLeaderEpoch)
       : this.#checkReader(request.currentLeaderEpoch)
     return refused === Errors.NONE
-      ? (this.#checkPosition(request) ?? this.#read(request, isolation))
+      ? (checkPosition(this, request) ?? readRecords(this, request, isolation))
       : failedRead(refused)
   }
 
@@ -441,7 +397,7 @@ export class Partition implements LogListener {
       return failedRead(request.currentLeaderEpoch >= 0 ? Errors.UNKNOWN_LEADER_EPOCH : Errors.NOT_LEADER_OR_FOLLOWER)
     if (fetch !== undefined && fetch.brokerEpoch >= 0 && fetch.brokerEpoch < follower.brokerEpoch)
       return failedRead(Errors.NOT_LEADER_OR_FOLLOWER)
-    const unfit = this.#checkPosition(request)
+    const unfit = checkPosition(this, request)
     if (unfit !== undefined) return unfit
     if (fetch !== undefined) {
       // A follower's position counts for this leader and this epoch alone, and only where the logs agree up to it (reliability rule 3).
@@ -450,56 +406,7 @@ export class Partition implements LogListener {
       this.maybeExpandIsr()
       this.#lowWatermarkMoved()
     }
-    return this.#read(request, "written")
-  }
-
-  /** What is wrong with the position of a reader; undefined when its log agrees with this one up to there. */
-  #checkPosition(request: ReadRequest): PartitionRead | undefined {
-    const { logStartOffset } = this
-    if (request.lastFetchedEpoch >= 0) {
-      const end = this.endOffsetForEpoch(request.lastFetchedEpoch)
-      if (end.endOffset < 0 || request.fetchOffset < logStartOffset) return failedRead(Errors.OFFSET_OUT_OF_RANGE)
-      if (end.leaderEpoch < request.lastFetchedEpoch || end.endOffset < request.fetchOffset) {
-        return {
-          errorCode: Errors.NONE,
-          highWatermark: this.highWatermark,
-          lastStableOffset: this.lastStableOffset,
-          logStartOffset,
-          readableOffset: -1,
-          records: undefined,
-          divergingEpoch: { epoch: end.leaderEpoch, endOffset: end.endOffset },
-        }
-      }
-    }
-    const isInside = request.fetchOffset >= logStartOffset && request.fetchOffset <= this.#log.logEndOffset
-    return isInside ? undefined : failedRead(Errors.OFFSET_OUT_OF_RANGE)
-  }
-
-  #read(request: ReadRequest, isolation: Isolation): PartitionRead | Promise<PartitionRead> {
-    const { highWatermark, lastStableOffset, logStartOffset } = this
-    const readableOffset =
-      isolation === "read_uncommitted"
-        ? highWatermark
-        : isolation === "read_committed"
-          ? lastStableOffset
-          : this.#log.writtenOffset
-    const frame = {
-      errorCode: Errors.NONE,
-      highWatermark,
-      lastStableOffset,
-      logStartOffset,
-      readableOffset,
-      records: undefined,
-    } satisfies PartitionRead
-    if (request.fetchOffset >= readableOffset) return frame
-    const done = (result: ReadResult): PartitionRead =>
-      result.ok ? { ...frame, records: result } : failedRead(result.error as ErrorCode)
-    const result = this.#log.read(request.fetchOffset, {
-      maxBytes: request.maxBytes,
-      maxOffset: readableOffset,
-      minOneMessage: request.minOneMessage,
-    })
-    return result instanceof Promise ? result.then(done) : done(result)
+    return readRecords(this, request, "written")
   }
 
   /** The idempotent producers whose last batches are remembered here (KIP-664). */

@@ -20,7 +20,9 @@ import { Errors, type ErrorCode } from "../protocol/errors.js"
 import type { Log } from "../storage/log.js"
 import type { LogManager } from "../storage/log-manager.js"
 import { DirectoryMoves } from "./directory-moves.js"
+import { type DescribedDirectory, describeDirectories } from "./directory-report.js"
 import { type AlterPartition, IsrChanges } from "./isr-changes.js"
+import { LedPartitions } from "./led-partitions.js"
 import { Partition, type PartitionHome } from "./partition.js"
 import type { FetcherSettings } from "./replica-fetcher.js"
 import { ReplicaFetchers } from "./replica-fetchers.js"
@@ -30,8 +32,6 @@ import { ReplicationQuota, type ThrottleSettings } from "./replication-quota.js"
 export const hostRetryMs = 1000
 /** Logs made or deleted at the same time. */
 export const concurrentLogChangesMax = 16
-/** How often in `replica.lag.time.max.ms` leaders look for followers that are behind. */
-export const lagChecksPerLagTime = 4
 
 /** What replication to and from other brokers needs. */
 export interface ClusterOptions {
@@ -69,26 +69,9 @@ interface MissingLog {
   readonly index: number
 }
 
-export interface DescribedDirectory {
-  readonly path: string
-  readonly failed: boolean
-  readonly totalBytes: number
-  readonly freeBytes: number
-  readonly logs: readonly {
-    readonly topic: string
-    readonly partition: number
-    readonly sizeBytes: number
-    readonly offsetLag: number
-    readonly isFuture: boolean
-  }[]
-}
-
 export class ReplicaManager implements PartitionHome {
   readonly #partitions = new Map<string, (Partition | undefined)[]>()
-  /** Led here, with replicas elsewhere. */
-  readonly #replicated = new Set<Partition>()
-  /** Of those, the ones with a replica that is not in sync. */
-  readonly #underReplicated = new Set<Partition>()
+  readonly #led: LedPartitions
   readonly #moves: DirectoryMoves
   readonly #fetchers: ReplicaFetchers | undefined
   readonly #isrChanges: IsrChanges | undefined
@@ -96,7 +79,6 @@ export class ReplicaManager implements PartitionHome {
   readonly #followerQuota: ReplicationQuota | undefined
   #retry: Timer | undefined
   #assignmentRetry: Timer | undefined
-  #lagCheck: Timer | undefined
   #offline: Partition[] = []
   #image: MetadataImage = emptyImage
   /** The end of the chain of work on the disk. */
@@ -105,6 +87,7 @@ export class ReplicaManager implements PartitionHome {
 
   constructor(private readonly options: ReplicaManagerOptions) {
     const { env, nodeId, logs, cluster, onBroken } = options
+    this.#led = new LedPartitions(env, this.lagTimeMaxMs)
     this.#moves = new DirectoryMoves({
       env,
       logs,
@@ -274,8 +257,7 @@ export class ReplicaManager implements PartitionHome {
   #brokersChanged(image: MetadataImage, before: MetadataImage): void {
     for (const [brokerId, broker] of image.brokers)
       if (before.brokers.get(brokerId) !== broker) this.#fetchers?.leaderChanged(brokerId)
-    // Who may be in sync now need not say anything new for that: idle followers do not.
-    for (const partition of this.#underReplicated) partition.brokersChanged()
+    this.#led.brokersChanged()
   }
 
   async #hostAll(missing: readonly MissingLog[]): Promise<void> {
@@ -318,23 +300,8 @@ export class ReplicaManager implements PartitionHome {
 
   /** What the other parts must know of what the partition is now. */
   #followRole(partition: Partition): void {
-    const isReplicated = partition.isLeader && partition.state.replicas.length > 1
-    if (isReplicated) this.#replicated.add(partition)
-    else this.#replicated.delete(partition)
-    if (isReplicated && partition.isUnderReplicated) this.#underReplicated.add(partition)
-    else this.#underReplicated.delete(partition)
+    this.#led.look(partition)
     this.#fetchers?.follow(partition)
-    if (isReplicated && this.#lagCheck === undefined) this.#checkLagLater()
-  }
-
-  #checkLagLater(): void {
-    if (this.#isrChanges === undefined || this.#stopped) return
-    this.#lagCheck = this.options.env.timers.after(this.lagTimeMaxMs / lagChecksPerLagTime, () => {
-      this.#lagCheck = undefined
-      for (const partition of this.#replicated) partition.maybeShrinkIsr()
-      for (const partition of this.#underReplicated) partition.maybeExpandIsr()
-      if (this.#replicated.size > 0) this.#checkLagLater()
-    })
   }
 
   /** All its logs that are here now, whether or not anybody was served from them yet. */
@@ -562,34 +529,8 @@ export class ReplicaManager implements PartitionHome {
     return directory.failureReason === undefined
   }
 
-  async describeDirectories(wanted: (topic: string, partition: number) => boolean): Promise<DescribedDirectory[]> {
-    const { env, logs } = this.options
-    const described: DescribedDirectory[] = []
-    for (const directory of logs.directories) {
-      const { path } = directory
-      if (directory.failureReason !== undefined) {
-        described.push({ path, failed: true, totalBytes: -1, freeBytes: -1, logs: [] })
-        continue
-      }
-      const { free, total } = await env.disk.freeBytes(path)
-      const entries = []
-      for (const log of [...directory.logs]) {
-        const isFuture = logs.getFuture(log.topic, log.partition) === log
-        const current = logs.get(log.topic, log.partition)
-        // The metadata log lies here too, but it is no replica of a topic.
-        if (!isFuture && current !== log) continue
-        if (!wanted(log.topic, log.partition) || log.offlineReason !== undefined) continue
-        entries.push({
-          topic: log.topic,
-          partition: log.partition,
-          sizeBytes: await log.sizeBytes(),
-          offsetLag: isFuture && current !== undefined ? Math.max(0, current.logEndOffset - log.logEndOffset) : 0,
-          isFuture,
-        })
-      }
-      described.push({ path, failed: false, totalBytes: total, freeBytes: free, logs: entries })
-    }
-    return described
+  describeDirectories(wanted: (topic: string, partition: number) => boolean): Promise<DescribedDirectory[]> {
+    return describeDirectories(this.options.env, this.options.logs, wanted)
   }
 
   /** See `DirectoryMoves.begin`. */
@@ -624,7 +565,8 @@ export class ReplicaManager implements PartitionHome {
   /** No change takes effect any more; waiters are told. The logs are closed by their manager. */
   async stop(): Promise<void> {
     this.#stopped = true
-    for (const timer of [this.#retry, this.#assignmentRetry, this.#lagCheck]) timer?.cancel()
+    for (const timer of [this.#retry, this.#assignmentRetry]) timer?.cancel()
+    this.#led.stop()
     this.#isrChanges?.stop()
     this.#fetchers?.stop()
     for (const partitions of this.#partitions.values())

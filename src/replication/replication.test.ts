@@ -475,6 +475,35 @@ test("a replica whose directory fails begins anew in another one, when it is cou
   )
 })
 
+test("a follower that is cut while it moves to another directory arrives there with what it has after", async () => {
+  for (let ms = 0; ms < 12; ms++) {
+    await inReplicationWorld(
+      async (t) => {
+        await t.createTopic("t", { configs: { "min.insync.replicas": "1" } })
+        await t.produceAll(20)
+        await t.converged()
+        t.cut(0, 1)
+        t.cut(0, 2)
+        for (let number = 0; number < 5; number++) await t.produce(`lost${number}`, { acks: 1, to: 0 })
+        t.controller.electUncleanly("t", 0, 1)
+        await t.pass(20)
+        await t.produceAll(3, "kept")
+        const { logs, replicas } = t.lives[0]!
+        const from = logs.directoryOf(t.log(0)).path
+        t.heal()
+        await t.pass(ms)
+        assert.equal(await replicas.moveToDirectory("t", 0, from === "/a" ? "/b" : "/a"), Errors.NONE)
+        await t.converged()
+        await t.until("it has moved", () => logs.directoryOf(t.log(0)).path !== from)
+        await t.produceAll(1, "after")
+        await t.converged()
+        assert.deepEqual((await t.values(0)).slice(20), ["kept0", "kept1", "kept2", "after0"])
+      },
+      { directories: ["/a", "/b"], isUnclean: true, seed: ms },
+    )
+  }
+})
+
 test("a replica that falls behind leaves the in-sync set, and joins again when it has caught up", async () => {
   await inReplicationWorld(
     async (t) => {

@@ -16,7 +16,8 @@ import { topicById } from "../../metadata/image.js"
 import { Errors, type ErrorCode } from "../../protocol/errors.js"
 import type { RequestOf, ResponseInputOf } from "../../protocol/message.js"
 import { fetch } from "../../protocol/messages/fetch.js"
-import { failedRead, type Partition, type PartitionRead } from "../../replication/partition.js"
+import type { Partition } from "../../replication/partition.js"
+import { failedRead, type PartitionRead } from "../../replication/partition-reads.js"
 import type { AdvanceListener, ReaderKind } from "../../replication/waiters.js"
 import type {
   FetchContext,

@@ -8,7 +8,8 @@
  */
 import { Errors, type ErrorCode } from "../../protocol/errors.js"
 import { listOffsets } from "../../protocol/messages/list-offsets.js"
-import type { Isolation, Partition } from "../../replication/partition.js"
+import type { Partition } from "../../replication/partition.js"
+import type { Isolation } from "../../replication/partition-reads.js"
 import { handler, type Services } from "../services.js"
 
 type Answer = { partitionIndex: number; errorCode: ErrorCode; timestamp: number; offset: number; leaderEpoch: number }
