@@ -116,7 +116,14 @@ export class FetchSession {
     const key = partitionKey(this.usesTopicIds, request)
     let partition = this.partitions.get(key)
     if (partition === undefined) this.partitions.set(key, (partition = new SessionPartition(this, request)))
-    else partition.request = request
+    else {
+      const before = partition.request
+      // On new terms it may not have heard what it was told on the old ones.
+      const isAnew =
+        request.currentLeaderEpoch !== before.currentLeaderEpoch || request.fetchOffset < before.fetchOffset
+      if (isAnew) partition.highWatermark = -1
+      partition.request = request
+    }
     partition.isNamed = true
     this.stir(partition)
     return partition
@@ -154,8 +161,9 @@ export class FetchSession {
       const isChanged =
         result.highWatermark !== partition.highWatermark || result.logStartOffset !== partition.logStartOffset
       partition.logStartOffset = result.logStartOffset
-      // An error is repeated until it is gone, so the high watermark counts as not told.
-      partition.highWatermark = result.errorCode === Errors.NONE ? result.highWatermark : -1
+      // An error is repeated until it is gone, so the high watermark counts as not told; nor does what is told to one who has named it anew meanwhile.
+      const isTold = result.errorCode === Errors.NONE && !partition.isNamed
+      partition.highWatermark = isTold ? result.highWatermark : -1
       const hasMore = partition.request.fetchOffset < result.readableOffset
       const mustBeTold = result.errorCode !== Errors.NONE || result.isSentElsewhere
       if (mustBeTold || hasMore || partition.isTouched) {

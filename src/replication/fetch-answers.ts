@@ -88,9 +88,11 @@ export class FetchAnswers {
     state.backoffMs = 0
     state.leaderHighWatermark = data.highWatermark
     state.leaderLogStartOffset = data.logStartOffset
+    // Told once, whatever becomes of the records beside it.
+    this.#followOffsets(state)
     const records = data.records ?? noRecords
     if (records.length > 0) {
-      // An answer to a position that is not the log's end any more: it is asked for again from there.
+      // What is here already comes again when two requests were on their way.
       if (!state.continuesIn(request)) return
       const checked = checkFetchedRecords(records, {
         fetchOffset: log.logEndOffset,
@@ -106,10 +108,8 @@ export class FetchAnswers {
         if (checked.baseOffset < log.logEndOffset)
           this.#beginWith(state, checked.baseOffset, checked.bytes, frame.hold())
         else this.#takeIn(state, checked.bytes, frame.hold())
-        return
       }
     }
-    this.#followOffsets(state)
   }
 
   #takeIn(state: FollowerState, bytes: Buffer, release: () => void): void {

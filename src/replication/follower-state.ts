@@ -27,9 +27,12 @@ export class FollowerState {
   blockedUntilMs = 0
   /** Pause after the last error; 0 after a success. */
   backoffMs = 0
-  /** The request in which the leader was told the present terms. */
+  /** The first request of those in which the leader was told positions on the present terms: this epoch, and a log that has only grown since. */
   toldIn = neverTold
   toldOffset: Offset = -1
+  /** The request in which `toldOffset` was told; those before it told `toldOffsetBefore`. */
+  #offsetToldIn = neverTold
+  #toldOffsetBefore: Offset = -1
   toldSafeOffset: Offset = -1
   toldLogStartOffset: Offset = -1
   /** In the leader's session, under whatever terms. */
@@ -77,20 +80,28 @@ export class FollowerState {
   }
 
   told(request: number): void {
-    this.toldIn = request
-    this.toldOffset = this.log.logEndOffset
+    const { logEndOffset } = this.log
+    if (this.toldIn === neverTold) {
+      this.toldIn = request
+      this.#offsetToldIn = request
+    } else if (logEndOffset !== this.toldOffset) {
+      this.#toldOffsetBefore = this.toldOffset
+      this.#offsetToldIn = request
+    }
+    this.toldOffset = logEndOffset
     this.toldSafeOffset = this.partition.locallySafeOffset
     this.toldLogStartOffset = this.log.logStartOffset
   }
 
-  /** Whether the answer to a request is about this epoch. What a leader says of another one is not heard (KIP-320). */
+  /** Whether the answer to a request is on the present terms. What a leader says of another epoch is not heard (KIP-320). */
   isHeardIn(request: number): boolean {
     return this.toldIn <= request
   }
 
-  /** Whether records in the answer to a request continue the log. */
+  /** Whether records in the answer to a request continue the log. With two requests on their way the second may have told a position that the first has moved since. */
   continuesIn(request: number): boolean {
-    return this.isHeardIn(request) && this.toldOffset === this.log.logEndOffset
+    const told = request >= this.#offsetToldIn ? this.toldOffset : this.#toldOffsetBefore
+    return this.isHeardIn(request) && told === this.log.logEndOffset
   }
 
   /** The epoch of the last record here, -1 where there is none: up to where both have the same one, both logs are the same. */

@@ -128,6 +128,7 @@ test("crashes, power cuts, partitions, pauses and elections in any order lose no
         cluster: {
           lagTimeMaxMs: 500 + random.int(5000),
           responseMaxBytes: 500 + random.int(20_000),
+          readAheadBytesMin: random.chance(0.5) ? 1 : 1000,
           fetchMaxBytes: 200 + random.int(20_000),
         },
         virtualMsMax: 600_000,

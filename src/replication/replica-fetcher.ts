@@ -31,6 +31,8 @@ export interface FetcherSettings {
   readonly backoffMs: number
   /** `replica.socket.timeout.ms` */
   readonly socketTimeoutMs: number
+  /** Default: `readAheadBytesMin`. */
+  readonly readAheadBytesMin?: number
 }
 
 export interface FetcherOptions {
@@ -238,7 +240,7 @@ export class ReplicaFetcher implements AnsweredFetcher {
 
   /** There was more than a little last time, and the leader lets us read on. */
   get #isBehind(): boolean {
-    return this.#readsAhead && this.#lastBytes >= readAheadBytesMin
+    return this.#readsAhead && this.#lastBytes >= (this.options.settings.readAheadBytesMin ?? readAheadBytesMin)
   }
 
   #send(): void {
