@@ -76,6 +76,8 @@ const ownTagsFrom = 10_000
 const ownFields = [
   "BrokerHeartbeatRequest.stalledMs",
   "BrokerRegistrationRequest.machineId",
+  "FetchRequest.topics.partitions.flushedOffset",
+  "FetchResponse.readsAhead",
   "RegisterBrokerRecord.machineId",
 ]
 
@@ -171,16 +173,15 @@ for (const message of kafkaMessages) {
 }
 
 test("what Ottla adds to Kafka's messages is tagged, has a default, and is on the list", () => {
-  const found = kafkaMessages.flatMap((message) =>
-    Object.entries(message.fields).flatMap(([name, field]) => {
-      if (!isOwn(field)) return []
+  const own = (fields: Fields, path: string): string[] =>
+    Object.entries(fields).flatMap(([name, field]) => {
+      if (!isOwn(field)) return own((field.element ?? field).fields ?? {}, `${path}.${name}`)
       // Whoever does not know it leaves it out, and whoever reads what such a one wrote finds the default.
       assert.deepEqual(field.versions, field.taggedVersions)
       assert.notEqual(field.default, emptyDefault)
-      return [`${message.name}.${name}`]
-    }),
-  )
-  assert.deepEqual(found.sort(), ownFields)
+      return [`${path}.${name}`]
+    })
+  assert.deepEqual(kafkaMessages.flatMap((message) => own(message.fields, message.name)).sort(), ownFields)
 })
 
 test("keys, listeners and version ranges are Kafka's", () => {

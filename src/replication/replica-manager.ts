@@ -1,11 +1,11 @@
 /**
  * The partitions this broker hosts, kept in step with the metadata image.
  *
- * Owns which partition objects exist and in which directory their logs lie. Leadership changes take effect at once; what needs the disk (making and deleting
- * logs) follows in order, and `applied` tells when. A log is deleted only because the image says that its topic is gone.
+ * Owns which partition objects exist, in which directory their logs lie, and the parts that work for all of them: fetchers, proposals of in-sync sets, moves. Leadership
+ * changes take effect at once; what needs the disk (making and deleting logs) follows in order, and `applied` tells when. A log is deleted only because the image says that its
+ * topic is gone, or that its replica belongs elsewhere now.
  */
-import { invariant } from "../base/assert.js"
-import { topicPartitionName, type BrokerId, type Uuid, zeroUuid } from "../base/ids.js"
+import { topicPartitionName, type BrokerEpoch, type BrokerId, type Offset, type Uuid, zeroUuid } from "../base/ids.js"
 import type { LogConfig } from "../config/log-config.js"
 import { DiskError, type Env, type Timer } from "../env/env.js"
 import {
@@ -15,33 +15,53 @@ import {
   type PartitionImage,
   type TopicImage,
 } from "../metadata/image.js"
+import type { ConnectPeer, PeerAddress } from "../net/peer.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
 import type { Log } from "../storage/log.js"
-import type { LogDirectory } from "../storage/log-directory.js"
 import type { LogManager } from "../storage/log-manager.js"
-import { Partition } from "./partition.js"
-import { copyLog } from "./replica-copy.js"
+import { DirectoryMoves } from "./directory-moves.js"
+import { type DescribedDirectory, describeDirectories } from "./directory-report.js"
+import { type AlterPartition, IsrChanges } from "./isr-changes.js"
+import { LedPartitions } from "./led-partitions.js"
+import { Partition, type PartitionHome } from "./partition.js"
+import type { FetcherSettings } from "./replica-fetcher.js"
+import { ReplicaFetchers } from "./replica-fetchers.js"
+import { ReplicationQuota, type ThrottleSettings } from "./replication-quota.js"
 
-interface Move {
-  readonly target: LogDirectory
-  cancelled: boolean
-  done: Promise<void>
-}
-
-/** Pause before another try to make logs for which there was no room. */
+/** Pause before another try to make logs for which there was no room, or to tell where they are. */
 export const hostRetryMs = 1000
 /** Logs made or deleted at the same time. */
 export const concurrentLogChangesMax = 16
+
+/** What replication to and from other brokers needs. */
+export interface ClusterOptions {
+  readonly connect: ConnectPeer
+  /** On the listener between brokers. */
+  readonly endpointOf: (brokerId: BrokerId) => PeerAddress | undefined
+  /** Asks the active controller. Rejects where it cannot be reached. */
+  readonly alterPartition: AlterPartition
+  /** Of this broker's present registration. */
+  readonly brokerEpoch: () => BrokerEpoch
+  readonly throttles: ThrottleSettings
+  readonly settings: FetcherSettings & {
+    /** `replica.lag.time.max.ms` */
+    readonly lagTimeMaxMs: number
+    /** `replica.selector.class` names Kafka's RackAwareReplicaSelector. */
+    readonly isRackAware: boolean
+  }
+}
 
 export interface ReplicaManagerOptions {
   readonly env: Env
   readonly nodeId: BrokerId
   readonly logs: LogManager
   readonly configOf: (topic: string) => LogConfig
-  /** Replicas that lie elsewhere than the metadata says: it must be told. */
-  readonly assignDirectories: (assignments: readonly DirectoryAssignment[]) => void
+  /** Replicas that lie elsewhere than the metadata says: it must be told. False: it was not, and is to be told again. */
+  readonly assignDirectories: (assignments: readonly DirectoryAssignment[]) => undefined | Promise<boolean>
   /** Something happened here that cannot: the node must stop. */
   readonly onBroken: (error: unknown) => void
+  /** Undefined: there are no other brokers. */
+  readonly cluster?: ClusterOptions
 }
 
 interface MissingLog {
@@ -49,36 +69,112 @@ interface MissingLog {
   readonly index: number
 }
 
-export interface DescribedDirectory {
-  readonly path: string
-  readonly failed: boolean
-  readonly totalBytes: number
-  readonly freeBytes: number
-  readonly logs: readonly {
-    readonly topic: string
-    readonly partition: number
-    readonly sizeBytes: number
-    readonly offsetLag: number
-    readonly isFuture: boolean
-  }[]
-}
-
-export class ReplicaManager {
+export class ReplicaManager implements PartitionHome {
   readonly #partitions = new Map<string, (Partition | undefined)[]>()
-  readonly #moving = new Map<string, Move>()
-  readonly #held = new Set<Partition>()
+  readonly #led: LedPartitions
+  readonly #moves: DirectoryMoves
+  readonly #fetchers: ReplicaFetchers | undefined
+  readonly #isrChanges: IsrChanges | undefined
+  readonly #leaderQuota: ReplicationQuota | undefined
+  readonly #followerQuota: ReplicationQuota | undefined
   #retry: Timer | undefined
+  #assignmentRetry: Timer | undefined
+  #offline: Partition[] = []
   #image: MetadataImage = emptyImage
   /** The end of the chain of work on the disk. */
   #work: Promise<void> = Promise.resolve()
   #stopped = false
 
-  constructor(private readonly options: ReplicaManagerOptions) {}
+  constructor(private readonly options: ReplicaManagerOptions) {
+    const { env, nodeId, logs, cluster, onBroken } = options
+    this.#led = new LedPartitions(env, this.lagTimeMaxMs)
+    this.#moves = new DirectoryMoves({
+      env,
+      logs,
+      onBroken,
+      partition: (topic, index) => this.partition(topic, index),
+      absenceOf: (topic, index) => {
+        const known = this.#image.topics.get(topic)
+        return known === undefined ? Errors.UNKNOWN_TOPIC_OR_PARTITION : this.absenceOf(known, index).errorCode
+      },
+      moved: (partition) => this.#reportDirectories([partition]),
+      deleteLog: (log) => this.#deleteLog(log),
+      enqueue: (task) => this.#enqueue(task),
+    })
+    if (cluster === undefined) return
+    this.#isrChanges = new IsrChanges({
+      env,
+      brokerId: nodeId,
+      brokerEpoch: cluster.brokerEpoch,
+      alterPartition: cluster.alterPartition,
+    })
+    const { throttles } = cluster
+    const nowMs = () => this.nowMs()
+    this.#leaderQuota = new ReplicationQuota(nodeId, nowMs, throttles.leaderRate, throttles.leaderReplicas)
+    const quota = new ReplicationQuota(nodeId, nowMs, throttles.followerRate, throttles.followerReplicas)
+    this.#followerQuota = quota
+    this.#fetchers = new ReplicaFetchers({
+      env,
+      nodeId,
+      brokerEpoch: cluster.brokerEpoch,
+      settings: cluster.settings,
+      connect: cluster.connect,
+      endpointOf: cluster.endpointOf,
+      truncate: (partition, leaderEpoch, cut) => this.#truncate(partition, leaderEpoch, cut),
+      isThrottled: ({ topic, partition, state }) =>
+        quota.holdsFor(topic, partition) && !state.isr.includes(nodeId) && quota.isSpent,
+      fetched: ({ topic, partition }, bytes) => quota.spend(topic, partition, bytes),
+      onBroken,
+    })
+  }
+
+  get nodeId(): BrokerId {
+    return this.options.nodeId
+  }
+
+  get lagTimeMaxMs(): number {
+    return this.options.cluster?.settings.lagTimeMaxMs ?? Number.POSITIVE_INFINITY
+  }
+
+  nowMs(): number {
+    return this.options.env.clock.monotonicMs()
+  }
+
+  brokerEpoch(): BrokerEpoch {
+    return this.options.cluster?.brokerEpoch() ?? -1
+  }
+
+  eligibleEpoch(brokerId: BrokerId): BrokerEpoch | undefined {
+    const broker = this.#image.brokers.get(brokerId)
+    return broker === undefined || broker.fenced || broker.inControlledShutdown ? undefined : broker.brokerEpoch
+  }
+
+  isAlive(brokerId: BrokerId): boolean {
+    return this.#image.brokers.get(brokerId)?.fenced === false
+  }
+
+  isrProposed(partition: Partition): void {
+    this.#isrChanges?.propose(partition)
+  }
+
+  followerAdvanced(partition: Partition): void {
+    this.#fetchers?.advanced(partition)
+  }
+
+  /** Once all logs of the directory have gone, those that may begin anew elsewhere do. */
+  wentOffline(partition: Partition): void {
+    this.#offline.push(partition)
+    if (this.#offline.length > 1) return
+    this.options.env.timers.soon(() => {
+      const offline = this.#offline.splice(0)
+      const missing = offline.flatMap((each) => this.#beginAnew(each))
+      if (missing.length > 0) this.#enqueue(() => this.#hostAll(missing))
+    })
+  }
 
   /** Undefined, nearly always: a replica that is moving takes no appends for a moment; resolves when one such moment is over. */
   get appendsHeld(): Promise<void> | undefined {
-    for (const partition of this.#held) return partition.appendsResumed
-    return undefined
+    return this.#moves.appendsHeld
   }
 
   partition(topic: string, index: number): Partition | undefined {
@@ -103,12 +199,40 @@ export class ReplicaManager {
       : []
   }
 
+  /** Directories that serve nothing any more: the controller must hear of them. */
+  failedDirectoryIds(): readonly Uuid[] {
+    return this.options.logs.directories.flatMap(({ failureReason, directoryId }) =>
+      failureReason === undefined ? [] : [directoryId],
+    )
+  }
+
+  /**
+   * The replica in the consumer's rack that it should read from (KIP-392); undefined: stay here. Only one that is in sync and has the offset: another would send the
+   * consumer back.
+   */
+  preferredReadReplica(partition: Partition, rackId: string, fetchOffset: Offset): BrokerId | undefined {
+    const { cluster, nodeId } = this.options
+    const { leadership } = partition
+    if (cluster?.settings.isRackAware !== true || leadership === undefined || rackId === "") return undefined
+    const { brokers } = this.#image
+    if (brokers.get(nodeId)?.rack === rackId) return undefined
+    let best: { brokerId: BrokerId; safeOffset: Offset } | undefined
+    for (const follower of leadership.followers) {
+      if (!leadership.isInSync(follower.brokerId) || !this.isAlive(follower.brokerId)) continue
+      if (brokers.get(follower.brokerId)?.rack !== rackId) continue
+      if (follower.safeOffset < fetchOffset || follower.logStartOffset > fetchOffset) continue
+      if (best === undefined || follower.safeOffset > best.safeOffset) best = follower
+    }
+    return best?.brokerId
+  }
+
   /** Takes over a newer image. Leaders and epochs change before it returns; logs are made and deleted after it. */
   apply(image: MetadataImage): void {
     const before = this.#image
     this.#image = image
     const missing: MissingLog[] = []
     const doomed: TopicImage[] = []
+    const removed: Partition[] = []
     for (const name of image.topics.changedKeys(before.topics)) {
       const topic = image.topics.get(name)
       const old = before.topics.get(name)
@@ -116,15 +240,24 @@ export class ReplicaManager {
         this.#stopTopic(name)
         doomed.push(old)
       }
-      if (topic !== undefined) missing.push(...this.#updateTopic(topic))
+      if (topic !== undefined) missing.push(...this.#updateTopic(topic, removed))
     }
     this.#applyConfigs(image, before)
-    if (missing.length > 0 || doomed.length > 0) {
+    if (image.brokers !== before.brokers) this.#brokersChanged(image, before)
+    this.#fetchers?.tidy()
+    if (missing.length > 0 || doomed.length > 0 || removed.length > 0) {
       this.#enqueue(async () => {
         for (const topic of doomed) await this.#deleteTopic(topic)
+        await inParallel(removed, (partition) => this.#deleteReplica(partition))
         await this.#hostAll(missing)
       })
     }
+  }
+
+  #brokersChanged(image: MetadataImage, before: MetadataImage): void {
+    for (const [brokerId, broker] of image.brokers)
+      if (before.brokers.get(brokerId) !== broker) this.#fetchers?.leaderChanged(brokerId)
+    this.#led.brokersChanged()
   }
 
   async #hostAll(missing: readonly MissingLog[]): Promise<void> {
@@ -132,7 +265,7 @@ export class ReplicaManager {
     await inParallel(missing, async (each) => {
       if (!(await this.#host(each.topic, each.index))) failed.push(each)
     })
-    this.#reportDirectories(missing)
+    this.#reportDirectories(missing.flatMap(({ topic, index }) => this.partition(topic.name, index) ?? []))
     if (failed.length === 0 || this.#stopped) return
     this.#retry = this.options.env.timers.after(hostRetryMs, () => this.#enqueue(() => this.#hostAll(failed)))
   }
@@ -156,31 +289,98 @@ export class ReplicaManager {
   #stopTopic(name: string): void {
     const partitions = this.#partitions.get(name) ?? []
     this.#partitions.delete(name)
-    for (const partition of partitions) partition?.stop(Errors.UNKNOWN_TOPIC_OR_PARTITION)
+    for (const partition of partitions)
+      if (partition !== undefined) this.#stopPartition(partition, Errors.UNKNOWN_TOPIC_OR_PARTITION)
+  }
+
+  #stopPartition(partition: Partition, error: ErrorCode): void {
+    partition.stop(error)
+    this.#followRole(partition)
+  }
+
+  /** What the other parts must know of what the partition is now. */
+  #followRole(partition: Partition): void {
+    this.#led.look(partition)
+    this.#fetchers?.follow(partition)
   }
 
   /** All its logs that are here now, whether or not anybody was served from them yet. */
   async #deleteTopic({ name, topicId, partitions }: TopicImage): Promise<void> {
     const { logs } = this.options
-    await Promise.all(partitions.map((_, index) => this.#moving.get(topicPartitionName(name, index))?.done))
+    await Promise.all(partitions.map((_, index) => this.#moves.ended(name, index)))
     const doomed = partitions.flatMap((_, index) =>
       [logs.get(name, index), logs.getFuture(name, index)].filter((log) => log?.topicId === topicId),
     )
     await inParallel(doomed, (log) => this.#deleteLog(log!))
   }
 
+  /** The image says that this broker is no replica any more. Should it say otherwise by now, the log stays, and is served again. */
+  async #deleteReplica({ topic, topicId, partition }: Partition): Promise<void> {
+    const { logs } = this.options
+    const isOurs = () => this.#replicaState(topic, topicId, partition)?.replicas.includes(this.options.nodeId) === true
+    await this.#moves.cancel(topic, partition)
+    for (const log of [logs.get(topic, partition), logs.getFuture(topic, partition)])
+      if (log !== undefined && log.topicId === topicId && !isOurs()) await this.#deleteLog(log)
+  }
+
+  #replicaState(topic: string, topicId: Uuid, index: number): PartitionImage | undefined {
+    const known = this.#image.topics.get(topic)
+    return known?.topicId === topicId ? known.partitions[index] : undefined
+  }
+
   /** Tells the partitions that are here, and returns those that should be and are not. */
-  #updateTopic(topic: TopicImage): MissingLog[] {
+  #updateTopic(topic: TopicImage, removed: Partition[]): MissingLog[] {
     let partitions = this.#partitions.get(topic.name)
-    if (partitions === undefined) this.#partitions.set(topic.name, (partitions = []))
+    if (partitions === undefined) {
+      this.#partitions.set(topic.name, (partitions = []))
+      this.#refreshThrottles(topic.name)
+    }
     const hosted = partitions
     return topic.partitions.flatMap((state, index) => {
       const partition = hosted[index]
-      if (!state.replicas.includes(this.options.nodeId)) return []
+      if (!state.replicas.includes(this.options.nodeId)) {
+        if (partition === undefined) return []
+        hosted[index] = undefined
+        this.#stopPartition(partition, Errors.NOT_LEADER_OR_FOLLOWER)
+        removed.push(partition)
+        return []
+      }
       if (partition === undefined) return [{ topic, index }]
+      if (partition.state === state) return []
       partition.update(state)
-      return []
+      this.#followRole(partition)
+      return partition.log.offlineReason === undefined ? [] : this.#beginAnew(partition)
     })
+  }
+
+  /**
+   * A replica whose directory failed begins anew, empty, in another one.
+   *
+   * Not before the metadata counts on it for nothing: an empty log in the place of one that is in sync, or eligible to lead, would be taken for one that has everything
+   * (KIP-966).
+   */
+  #beginAnew(partition: Partition): MissingLog[] {
+    const { logs } = this.options
+    const topic = this.#image.topics.get(partition.topic)
+    const hosted = this.#partitions.get(partition.topic)
+    if (topic === undefined || hosted?.[partition.partition] !== partition) return []
+    if (logs.directoryOf(partition.log).failureReason === undefined) return []
+    if (logs.directories.every(({ failureReason }) => failureReason !== undefined)) return []
+    if (this.#isCountedOn(partition.state)) return []
+    hosted[partition.partition] = undefined
+    this.#stopPartition(partition, Errors.NOT_LEADER_OR_FOLLOWER)
+    this.#enqueue(() => this.#deleteLog(partition.log))
+    return [{ topic, index: partition.partition }]
+  }
+
+  #liesInFailedDirectory(state: PartitionImage): boolean {
+    const { directoryId } = wantedDirectory(state, this.options.nodeId)
+    return directoryId !== undefined && this.failedDirectoryIds().includes(directoryId)
+  }
+
+  #isCountedOn({ leader, isr, elr }: PartitionImage): boolean {
+    const { nodeId } = this.options
+    return leader === nodeId || isr.includes(nodeId) || elr.includes(nodeId)
   }
 
   #applyConfigs(image: MetadataImage, before: MetadataImage): void {
@@ -194,18 +394,35 @@ export class ReplicaManager {
   }
 
   #refreshConfig(topic: string): void {
+    this.#refreshThrottles(topic)
     const partitions = this.#partitions.get(topic)
     if (partitions === undefined || partitions.length === 0) return
     const config = this.options.configOf(topic)
     for (const partition of partitions) if (partition !== undefined) partition.log.config = config
   }
 
+  #refreshThrottles(topic: string): void {
+    this.#leaderQuota?.refresh(topic)
+    this.#followerQuota?.refresh(topic)
+  }
+
+  /** Whether a follower gets nothing of this partition now: it is out of sync, and replication to such is held to a rate that is used up. */
+  isThrottled({ topic, partition, leadership }: Partition, replicaId: BrokerId): boolean {
+    const quota = this.#leaderQuota
+    return quota?.holdsFor(topic, partition) === true && leadership?.isInSync(replicaId) === false && quota.isSpent
+  }
+
+  /** Records go to a follower. */
+  replicated({ topic, partition }: Partition, bytes: number): void {
+    this.#leaderQuota?.spend(topic, partition, bytes)
+  }
+
   /** False: there was no room, or a directory has just failed. Clients see a partition that nobody serves until another try succeeds. */
   async #host(topic: TopicImage, index: number): Promise<boolean> {
     const { env, nodeId, logs, configOf } = this.options
     // The image may have moved on while this waited for its turn.
-    const state = this.#image.topics.get(topic.name)?.partitions[index]
-    if (this.#image.topics.get(topic.name)?.topicId !== topic.topicId || state === undefined) return true
+    const state = this.#replicaState(topic.name, topic.topicId, index)
+    if (state === undefined || !state.replicas.includes(nodeId)) return true
     // Any change of the topic asks for what is missing, also while it is being made.
     if (this.partition(topic.name, index) !== undefined) return true
     if (logs.directories.every(({ failureReason }) => failureReason !== undefined)) return false
@@ -216,6 +433,8 @@ export class ReplicaManager {
         await logs.setAside(log)
         log = undefined
       }
+      // An empty log is no replacement for one that is counted on; see `#beginAnew`.
+      if (log === undefined && this.#isCountedOn(state) && this.#liesInFailedDirectory(state)) return true
       log ??= await logs.create(topic.name, index, {
         topicId: topic.topicId,
         config: configOf(topic.name),
@@ -223,12 +442,14 @@ export class ReplicaManager {
       })
       if (log.topicId === zeroUuid) await logs.assignTopicId(log, topic.topicId)
       await this.#dropForeignFuture(log)
-      const current = this.#image.topics.get(topic.name)
+      const current = this.#replicaState(topic.name, topic.topicId, index)
       const hosted = this.#partitions.get(topic.name)
-      // The topic's removal is behind this in the chain of work, and takes the log with it.
-      if (current?.topicId !== topic.topicId || hosted === undefined) return true
+      // The removal of the topic, or of the replica, is behind this in the chain of work, and takes the log with it.
+      if (current === undefined || hosted === undefined || !current.replicas.includes(nodeId)) return true
       log.config = configOf(topic.name)
-      hosted[index] = new Partition(nodeId, topic.name, topic.topicId, index, log, current.partitions[index]!)
+      const partition = new Partition(this, topic.name, topic.topicId, index, log, current)
+      hosted[index] = partition
+      this.#followRole(partition)
       return true
     } catch (error) {
       if (!(error instanceof DiskError)) throw error
@@ -256,23 +477,44 @@ export class ReplicaManager {
     }
   }
 
-  /** With several directories the broker chooses, and says so in the metadata. */
-  #reportDirectories(hosted: readonly { topic: TopicImage; index: number }[]): void {
-    const assignments = hosted.flatMap(({ topic, index }): DirectoryAssignment[] => {
-      const partition = this.partition(topic.name, index)
-      const state = this.#image.topics.get(topic.name)?.partitions[index]
-      if (partition === undefined || state === undefined) return []
-      return this.#assignment(partition, state)
-    })
-    if (assignments.length > 0) this.options.assignDirectories(assignments)
+  /** A copy on its way to another directory may hold what is cut now: it is begun again. */
+  async #truncate(partition: Partition, leaderEpoch: number, cut: (log: Log) => Promise<void>): Promise<boolean> {
+    const { topic, partition: index } = partition
+    const path = await this.#moves.cancel(topic, index)
+    try {
+      return await partition.truncate(leaderEpoch, cut)
+    } finally {
+      // What was to be led here meanwhile is, now that its log stands.
+      this.#followRole(partition)
+      if (path !== undefined) await this.#moves.begin(topic, index, path)
+    }
   }
 
-  #assignment(partition: Partition, state: PartitionImage): DirectoryAssignment[] {
+  /** With several directories the broker chooses, and says so in the metadata. */
+  #reportDirectories(hosted: readonly Partition[]): void {
+    const assignments = hosted.flatMap((partition) => this.#assignment(partition))
+    if (assignments.length === 0) return
+    void this.options.assignDirectories(assignments)?.then((isTaken) => {
+      if (!isTaken) this.#reportDirectoriesLater()
+    })
+  }
+
+  #reportDirectoriesLater(): void {
+    if (this.#stopped || this.#assignmentRetry !== undefined) return
+    this.#assignmentRetry = this.options.env.timers.after(hostRetryMs, () => {
+      this.#assignmentRetry = undefined
+      this.#reportDirectories([...this.#partitions.values()].flatMap((hosted) => hosted.flatMap((each) => each ?? [])))
+    })
+  }
+
+  #assignment({ topic, topicId, partition, log }: Partition): DirectoryAssignment[] {
     const { nodeId, logs } = this.options
-    const { directoryId } = logs.directoryOf(partition.log)
-    const slot = state.replicas.indexOf(nodeId)
-    if (state.directories[slot] === directoryId) return []
-    return [{ topicId: partition.topicId, partition: partition.partition, directoryId }]
+    const state = this.#replicaState(topic, topicId, partition)
+    if (state === undefined || log.offlineReason !== undefined) return []
+    const { directoryId } = logs.directoryOf(log)
+    return state.directories[state.replicas.indexOf(nodeId)] === directoryId
+      ? []
+      : [{ topicId, partition, directoryId }]
   }
 
   /** When it resolves with true, the partition's log start offset as it is now is on the medium. */
@@ -287,150 +529,17 @@ export class ReplicaManager {
     return directory.failureReason === undefined
   }
 
-  async describeDirectories(wanted: (topic: string, partition: number) => boolean): Promise<DescribedDirectory[]> {
-    const { env, logs } = this.options
-    const described: DescribedDirectory[] = []
-    for (const directory of logs.directories) {
-      const { path } = directory
-      if (directory.failureReason !== undefined) {
-        described.push({ path, failed: true, totalBytes: -1, freeBytes: -1, logs: [] })
-        continue
-      }
-      const { free, total } = await env.disk.freeBytes(path)
-      const entries = []
-      for (const log of [...directory.logs]) {
-        const isFuture = logs.getFuture(log.topic, log.partition) === log
-        const current = logs.get(log.topic, log.partition)
-        // The metadata log lies here too, but it is no replica of a topic.
-        if (!isFuture && current !== log) continue
-        if (!wanted(log.topic, log.partition) || log.offlineReason !== undefined) continue
-        entries.push({
-          topic: log.topic,
-          partition: log.partition,
-          sizeBytes: await log.sizeBytes(),
-          offsetLag: isFuture && current !== undefined ? Math.max(0, current.logEndOffset - log.logEndOffset) : 0,
-          isFuture,
-        })
-      }
-      described.push({ path, failed: false, totalBytes: total, freeBytes: free, logs: entries })
-    }
-    return described
+  describeDirectories(wanted: (topic: string, partition: number) => boolean): Promise<DescribedDirectory[]> {
+    return describeDirectories(this.options.env, this.options.logs, wanted)
   }
 
-  /**
-   * Begins to move a replica to another directory of this broker (KIP-113). The move goes on after it resolves; naming another directory gives it a new
-   * destination, naming the one where the replica is ends it.
-   */
-  async moveToDirectory(topic: string, index: number, path: string): Promise<ErrorCode> {
-    const { logs } = this.options
-    const target = logs.directories.find((directory) => directory.path === path)
-    if (target === undefined) return Errors.LOG_DIR_NOT_FOUND
-    if (target.failureReason !== undefined) return Errors.KAFKA_STORAGE_ERROR
-    for (let other = this.#moving.get(topicPartitionName(topic, index)); other !== undefined; ) {
-      if (other.target === target) return Errors.NONE
-      other.cancelled = true
-      await other.done
-      other = this.#moving.get(topicPartitionName(topic, index))
-    }
-    const partition = this.partition(topic, index)
-    if (partition === undefined) {
-      const known = this.#image.topics.get(topic)
-      return known === undefined ? Errors.UNKNOWN_TOPIC_OR_PARTITION : this.absenceOf(known, index).errorCode
-    }
-    if (partition.log.offlineReason !== undefined) return Errors.KAFKA_STORAGE_ERROR
-    if (logs.directoryOf(partition.log) === target) return Errors.NONE
-    const { topicId } = partition
-    const made = logs.create(
-      topic,
-      index,
-      { topicId, config: partition.log.config, directoryId: target.directoryId },
-      "future",
-    )
-    this.#beginMove(partition, made, target)
-    return made.then(
-      () => Errors.NONE,
-      (error: unknown) => {
-        if (error instanceof DiskError) return Errors.KAFKA_STORAGE_ERROR
-        throw error
-      },
-    )
+  /** See `DirectoryMoves.begin`. */
+  moveToDirectory(topic: string, index: number, path: string): Promise<ErrorCode> {
+    return this.#moves.begin(topic, index, path)
   }
 
-  #beginMove(partition: Partition, made: Log | Promise<Log>, target: LogDirectory): void {
-    const move: Move = { target, cancelled: false, done: Promise.resolve() }
-    this.#moving.set(partition.name, move)
-    move.done = this.#move(partition, made, move).then(
-      () => {
-        this.#moving.delete(partition.name)
-      },
-      (error: unknown) => this.options.onBroken(error),
-    )
-  }
-
-  async #move(partition: Partition, made: Log | Promise<Log>, move: Move): Promise<void> {
-    const { env } = this.options
-    const isGone = () => this.partition(partition.topic, partition.partition) !== partition
-    const isStopped = () => this.#stopped || move.cancelled || isGone()
-    // Both are prefixes of what the replica held before a crash. What only the copy kept of it counts as lost, and other records take its place.
-    const endOffset = partition.log.logEndOffset
-    let future: Log | undefined
-    try {
-      future = await made
-      await future.truncateTo(endOffset)
-      let complete = await copyLog(partition.log, future, env, isStopped)
-      // Once more for what came meanwhile, so that little is left for the time without appends.
-      complete &&= await copyLog(partition.log, future, env, isStopped)
-      if (complete && !isStopped()) {
-        partition.holdAppends()
-        this.#held.add(partition)
-        const { log } = partition
-        if ((await copyLog(log, future, env, isStopped)) && (await future.flush()) && !isStopped()) {
-          invariant(future.logEndOffset === log.logEndOffset, "a copy that is complete ends where the original does")
-          await this.#swap(partition, future)
-          return
-        }
-      }
-      // At a stop the copy stays, and the move goes on after the next start.
-      if (!this.#stopped) await this.#dropFuture(partition, future)
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error
-      env.log.log("error", "a replica could not be moved", { partition: partition.name, error: error.message })
-      if (future !== undefined && !this.#stopped) await this.#dropFuture(partition, future)
-    } finally {
-      this.#held.delete(partition)
-      partition.resumeAppends()
-    }
-  }
-
-  async #swap(partition: Partition, future: Log): Promise<void> {
-    const { env, logs, configOf } = this.options
-    future.updateHighWatermark(partition.highWatermark)
-    future.maybeIncrementLogStartOffset(partition.logStartOffset)
-    future.config = configOf(partition.topic)
-    await logs.replaceWithFuture(partition.topic, partition.partition, (log) => partition.replaceLog(log))
-    const state = this.#image.topics.get(partition.topic)?.partitions[partition.partition]
-    if (state !== undefined) this.options.assignDirectories(this.#assignment(partition, state))
-    env.log.log("info", "a replica has moved to another directory", {
-      partition: partition.name,
-      path: partition.log.path,
-    })
-  }
-
-  async #dropFuture({ topic, partition }: Partition, future: Log): Promise<void> {
-    if (this.options.logs.getFuture(topic, partition) === future) await this.#deleteLog(future)
-  }
-
-  /** A move that was interrupted by a stop goes on after the next start. */
   resumeMoves(): void {
-    const { logs } = this.options
-    for (const future of [...logs.futureLogs()]) {
-      const partition = this.partition(future.topic, future.partition)
-      if (partition === undefined || this.#moving.has(partition.name)) continue
-      if (future.topicId === partition.topicId) this.#beginMove(partition, future, logs.directoryOf(future))
-      // It was only just being made: nothing is in it, and the original serves.
-      else if (future.topicId === zeroUuid) this.#enqueue(() => this.#deleteLog(future))
-      else this.#enqueue(() => logs.setAside(future))
-    }
+    this.#moves.resume()
   }
 
   /**
@@ -456,11 +565,14 @@ export class ReplicaManager {
   /** No change takes effect any more; waiters are told. The logs are closed by their manager. */
   async stop(): Promise<void> {
     this.#stopped = true
-    this.#retry?.cancel()
+    for (const timer of [this.#retry, this.#assignmentRetry]) timer?.cancel()
+    this.#led.stop()
+    this.#isrChanges?.stop()
+    this.#fetchers?.stop()
     for (const partitions of this.#partitions.values())
       for (const partition of partitions) partition?.stop(Errors.NOT_LEADER_OR_FOLLOWER)
     await this.#work
-    await Promise.all([...this.#moving.values()].map(({ done }) => done))
+    await this.#moves.stop()
   }
 }
 

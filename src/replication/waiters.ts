@@ -3,6 +3,7 @@
  *
  * Owns who waits for which offset of one partition. Knows nothing of requests. Invariant: every waiter runs exactly once, or is cancelled.
  */
+import { Bag, type BagEntry } from "../base/bag.js"
 import type { Offset } from "../base/ids.js"
 import type { ErrorCode } from "../protocol/errors.js"
 
@@ -61,6 +62,72 @@ export class OffsetWaiters {
 
 /** Told of every advance of a partition that may satisfy it; for waits on bytes rather than on one offset. */
 export interface AdvanceListener {
-  /** `bytes` more are visible below the high watermark. 0: something else changed (leadership, log start, an error): look again. */
+  /** `bytes` more may be read. 0: something else changed (leadership, log start, an error): look again. */
   advanced(bytes: number): void
+  /** Something is to be told that is no reason to wake anybody: a follower learns of the high watermark with its next answer. */
+  noted(): void
+}
+
+/** Whose reads end where: consumers at the high watermark, followers where the leader's file does. */
+export type ReaderKind = "consumer" | "follower"
+
+/** Everyone who listens to one partition. */
+export class AdvanceListeners {
+  readonly #consumers = new Bag<AdvanceListener>()
+  /** Undefined until a follower comes: most partitions of a broker are not led by it. */
+  #followers: Bag<AdvanceListener> | undefined
+  /** Ends and sizes of appends that no consumer may see yet, for waits on bytes. */
+  #invisible: { nextOffset: Offset; bytes: number }[] = []
+
+  get hasFollowers(): boolean {
+    return this.#followers !== undefined && this.#followers.size > 0
+  }
+
+  add(listener: AdvanceListener, kind: ReaderKind): BagEntry<AdvanceListener> {
+    if (kind === "consumer") return this.#consumers.add(listener)
+    return (this.#followers ??= new Bag()).add(listener)
+  }
+
+  remove(entry: BagEntry<AdvanceListener>, kind: ReaderKind): void {
+    if (kind === "follower") {
+      this.#followers?.remove(entry)
+      return
+    }
+    this.#consumers.remove(entry)
+    if (this.#consumers.size === 0) this.#invisible = []
+  }
+
+  appended(nextOffset: Offset, bytes: number): void {
+    if (this.#consumers.size > 0) this.#invisible.push({ nextOffset, bytes })
+  }
+
+  /** What was appended at or above `endOffset` is no more. */
+  lost(endOffset: Offset): void {
+    this.#invisible = this.#invisible.filter(({ nextOffset }) => nextOffset <= endOffset)
+  }
+
+  /** Followers may read further. */
+  written(): void {
+    this.#followers?.each((listener) => listener.advanced(1))
+  }
+
+  /** The high watermark moved up to `offset`. */
+  committed(offset: Offset): void {
+    this.#followers?.each((listener) => listener.noted())
+    if (this.#consumers.size === 0) return
+    let bytes = 0
+    let count = 0
+    while (count < this.#invisible.length && this.#invisible[count]!.nextOffset <= offset)
+      bytes += this.#invisible[count++]!.bytes
+    this.#invisible.splice(0, count)
+    // At least one: the advance may be of records appended before anybody listened.
+    const visible = Math.max(1, bytes)
+    this.#consumers.each((listener) => listener.advanced(visible))
+  }
+
+  /** Whoever waits must look again. */
+  changed(): void {
+    this.#followers?.each((listener) => listener.advanced(0))
+    this.#consumers.each((listener) => listener.advanced(0))
+  }
 }

@@ -42,17 +42,17 @@ const logAndBrokerMutants: readonly Mutant[] = [
       },
       {
         file: "replication/partition.js",
-        find: 'if (this.#log.config.flushPolicy === "memory") this.#maybeIncrementHighWatermark();',
-        replace: "this.#maybeIncrementHighWatermark();",
+        find: 'if (this.#log.config.flushPolicy === "memory") this.#advanced();',
+        replace: "this.#advanced();",
       },
     ],
   },
   one("never answers who waits for a commit", "replication/partition.js", "this.acknowledged.reached(offset);", ""),
   one(
     "serves beyond the high watermark",
-    "replication/partition.js",
-    'const limit = isolation === "read_committed" ? lastStableOffset : highWatermark;',
-    "const limit = this.#log.logEndOffset;",
+    "replication/partition-reads.js",
+    'const readableOffset = isolation === "read_uncommitted" ? highWatermark : isolation === "read_committed" ? lastStableOffset : log.writtenOffset;',
+    "const readableOffset = log.logEndOffset;",
   ),
   one(
     "swallows a sync error",
@@ -201,12 +201,12 @@ const logAndBrokerMutants: readonly Mutant[] = [
     name: "moves a replica without its last records",
     edits: [
       {
-        file: "replication/replica-manager.js",
+        file: "replication/directory-moves.js",
         find: "if (await copyLog(log, future, env, isStopped) && await future.flush() && !isStopped()) {",
         replace: "if (!isStopped()) {",
       },
       {
-        file: "replication/replica-manager.js",
+        file: "replication/directory-moves.js",
         find: 'invariant(future.logEndOffset === log.logEndOffset, "a copy that is complete ends where the original does");',
         replace: "",
       },

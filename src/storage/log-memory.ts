@@ -92,12 +92,16 @@ export class LogMemory implements HotBufferOwner {
     buffer.letGo()
   }
 
-  /** Lets go of everything that reaches beyond `offset`. */
+  /**
+   * Lets go of everything that reaches beyond `offset`. A buffer of several batches may reach across it: what it holds below is then in the file only, and what follows here
+   * would not be one run any more, so everything older goes too.
+   */
   dropFrom(offset: number): void {
     while (this.#buffers.length > this.#head && this.#buffers.at(-1)!.nextOffset > offset) {
       const buffer = this.#buffers.pop()!
       this.#cache.remove(buffer)
       buffer.letGo()
+      if (buffer.baseOffset < offset) offset = -1
     }
   }
 }

@@ -287,6 +287,20 @@ test("truncation leaves the batches below, and what is known of producers and ep
     assert.equal(t.log.producers.get(7)?.batches.at(-1)?.lastSequence, 13)
   }))
 
+test("a cut inside what was replicated at once leaves no hole in what is read from memory", () =>
+  inLogWorld(async (t) => {
+    const options = { origin: "replication" as const, leaderEpoch: -1, nowMs: 0 }
+    const run = (...baseOffsets: number[]) =>
+      Buffer.concat(baseOffsets.map((baseOffset) => records(2, { baseOffset, leaderEpoch: 1 })))
+    assert.ok(t.log.append(run(0), options).ok)
+    assert.ok(t.log.append(run(2, 4, 6), options).ok)
+    await t.log.flush()
+    await t.log.truncateTo(4)
+    assert.ok(t.log.append(run(4), options).ok)
+    assert.deepEqual((await t.read(2)).offsets, [2])
+    assert.deepEqual(await t.readAll(), run(0, 2, 4))
+  }))
+
 test("a log truncated fully starts anew where it is told", () =>
   inLogWorld(async (t) => {
     for (let i = 0; i < 20; i++) t.append(2)

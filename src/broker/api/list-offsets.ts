@@ -2,12 +2,14 @@
  * ListOffsets: the offset for a time.
  *
  * Behaviour: exact to the record inside batches. -1 the end that the isolation level shows, -2 and -4 the log start (nothing is tiered, so both are the same), -3 the record with
- * the largest timestamp, -5 the end of the tier: none. A partition named twice fails, as in Kafka.
+ * the largest timestamp, -5 the end of the tier: none. A partition named twice fails, as in Kafka. A follower is told the log's end. A leader that does not know yet how far its predecessor had committed says
+ * OFFSET_NOT_AVAILABLE rather than an earlier end than was told before (KIP-207; before v5 LEADER_NOT_AVAILABLE).
  * Versions: v2+ isolation, v4+ leader epochs, v7+ -3 (KIP-734), v8+ -4 (KIP-405), v9+ -5 (KIP-1005), v11+ -6 (KIP-1023: none either).
  */
 import { Errors, type ErrorCode } from "../../protocol/errors.js"
 import { listOffsets } from "../../protocol/messages/list-offsets.js"
 import type { Partition } from "../../replication/partition.js"
+import type { Isolation } from "../../replication/partition-reads.js"
 import { handler, type Services } from "../services.js"
 
 type Answer = { partitionIndex: number; errorCode: ErrorCode; timestamp: number; offset: number; leaderEpoch: number }
@@ -53,16 +55,23 @@ export const listOffsetsHandler = handler(listOffsets, async (services, request,
         answers.push(
           "error" in found
             ? failed(partitionIndex, found.error)
-            : await lookUp(found.partition, partitionIndex, timestamp, request.isolationLevel === 1),
+            : await lookUp(found.partition, partitionIndex, timestamp, readerOf(request)),
         )
       }
     }
     topics.push({ name, partitions: answers })
   }
+  if (version < 5)
+    for (const { partitions } of topics)
+      for (const answer of partitions)
+        if (answer.errorCode === Errors.OFFSET_NOT_AVAILABLE) answer.errorCode = Errors.LEADER_NOT_AVAILABLE
   // Version 4 is the first that can say in which epoch.
   if (version < 4) for (const { partitions } of topics) for (const answer of partitions) answer.leaderEpoch = -1
   return { topics }
 })
+
+const readerOf = ({ replicaId, isolationLevel }: { replicaId: number; isolationLevel: number }): Isolation =>
+  replicaId >= 0 ? "written" : isolationLevel === 1 ? "read_committed" : "read_uncommitted"
 
 const failed = (partitionIndex: number, errorCode: ErrorCode): Answer => ({
   partitionIndex,
@@ -90,10 +99,16 @@ async function lookUp(
   partition: Partition,
   partitionIndex: number,
   timestamp: number,
-  committedOnly: boolean,
+  isolation: Isolation,
 ): Promise<Answer> {
   const { log } = partition
-  const end = committedOnly ? partition.lastStableOffset : partition.highWatermark
+  const end =
+    isolation === "written"
+      ? log.logEndOffset
+      : isolation === "read_committed"
+        ? partition.lastStableOffset
+        : partition.highWatermark
+  const isEndKnown = isolation === "written" || partition.knowsCommitted
   const answer = (offset: number, leaderEpoch: number, at = -1): Answer => ({
     partitionIndex,
     errorCode: Errors.NONE,
@@ -103,7 +118,7 @@ async function lookUp(
   })
   switch (timestamp) {
     case latest:
-      return answer(end, partition.leaderEpoch)
+      return isEndKnown ? answer(end, partition.leaderEpoch) : failed(partitionIndex, Errors.OFFSET_NOT_AVAILABLE)
     case earliest:
     case earliestLocal: {
       const { logStartOffset } = partition
@@ -117,6 +132,7 @@ async function lookUp(
   }
   const found = await (timestamp === maxTimestamp ? log.maxTimestampOffset() : log.offsetForTimestamp(timestamp))
   // Only what a consumer may see counts.
-  if (found === undefined || found.offset >= end) return answer(-1, -1)
+  if (found === undefined) return answer(-1, -1)
+  if (found.offset >= end) return isEndKnown ? answer(-1, -1) : failed(partitionIndex, Errors.OFFSET_NOT_AVAILABLE)
   return answer(found.offset, found.leaderEpoch, found.timestamp)
 }

@@ -2,7 +2,7 @@
  * Produce: append record batches.
  *
  * Behaviour: each partition succeeds or fails by itself. What is appended is decided before the connection's next request starts, so that a pipelining producer keeps its
- * order; the answer follows when the records are safe (acks 1: on this replica, -1: committed), both under the topic's flush policy. acks 0 has no answer; after an
+ * order; the answer follows when the records are safe (acks 1: on this replica, -1: on all in sync), both under the topic's flush policy. acks 0 has no answer; after an
  * error its connection is closed, which is all such a producer can notice.
  * Versions: v3+ batches of magic 2 only, v7+ zstd, v8+ which records are at fault (KIP-467), v10+ the leader to go to (KIP-951), v13+ topics by id (KIP-516).
  * Not implemented: transactions; a transactional batch is refused.
@@ -151,9 +151,7 @@ function append(
   })
   if (!result.ok) {
     const answer = failed(index, { errorCode: result.error as ErrorCode, errorMessage: result.message })
-    return result.error === Errors.NOT_LEADER_OR_FOLLOWER && context.version >= 10
-      ? withLeader(answer, partition)
-      : answer
+    return withLeaderIfMoved(answer, partition, context)
   }
   const answer: PartitionAnswer = {
     index,
@@ -164,16 +162,18 @@ function append(
     recordErrors: [],
   }
   const safeOffset = result.lastOffset + 1
-  if (acks === 0 || partition.highWatermark >= safeOffset) return answer
+  const isSafe = safeOffset <= (acks === -1 ? partition.highWatermark : partition.locallySafeOffset)
+  if (acks === 0 || isSafe) return answer
+  const waiters = acks === -1 ? partition.acknowledged : partition.safeHere
   return new Promise((resolve) => {
     const deadline = services.env.timers.after(timeoutMs, () => {
       parked.cancel()
       // The records may yet become safe: the outcome is open, as the code says.
       resolve(failed(index, { errorCode: Errors.REQUEST_TIMED_OUT }))
     })
-    const parked = partition.acknowledged.park(safeOffset, (error) => {
+    const parked = waiters.park(safeOffset, (error) => {
       deadline.cancel()
-      resolve(error === undefined ? answer : failed(index, { errorCode: error }))
+      resolve(error === undefined ? answer : withLeaderIfMoved(failed(index, { errorCode: error }), partition, context))
     })
   })
 }
@@ -191,10 +191,11 @@ function compressionLevel(config: Partition["log"]["config"]): { compressionLeve
   }
 }
 
-const withLeader = (answer: PartitionAnswer, partition: Partition): PartitionAnswer => ({
-  ...answer,
-  currentLeader: { leaderId: partition.leaderId, leaderEpoch: partition.leaderEpoch },
-})
+/** Where the client should go instead (KIP-951). */
+function withLeaderIfMoved(answer: PartitionAnswer, partition: Partition, context: RequestContext): PartitionAnswer {
+  if (answer.errorCode !== Errors.NOT_LEADER_OR_FOLLOWER || context.version < 10) return answer
+  return { ...answer, currentLeader: { leaderId: partition.leaderId, leaderEpoch: partition.leaderEpoch } }
+}
 
 function leaderEndpoints(
   services: Services,

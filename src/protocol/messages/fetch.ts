@@ -5,7 +5,7 @@
  * (KIP-392), 12 divergence (KIP-595), 13 topic ids (KIP-516), 15 replica state (KIP-903), 16 endpoints of new leaders (KIP-951), 17
  * directory id (KIP-853), 18 the follower's high watermark (KIP-1166).
  */
-import { array, int16, int32, int64, int8, records, string, struct, uuid } from "../field.js"
+import { array, bool, int16, int32, int64, int8, records, string, struct, uuid } from "../field.js"
 import { api } from "../message.js"
 
 export const fetch = api({
@@ -51,6 +51,8 @@ export const fetch = api({
         replicaDirectoryId: uuid({ taggedVersions: "17+", tag: 0, ignorable: true }),
         // of the follower, so that the leader can wait for a change of it, KIP-1166
         highWatermark: int64({ taggedVersions: "18+", tag: 1, default: 2 ** 63, ignorable: true }),
+        // Ottla's own: the follower has this much on its medium and reads on from fetchOffset; -1 both are the same
+        flushedOffset: int64({ taggedVersions: "17+", tag: 10_000, default: -1, ignorable: true }),
       }),
     }),
     // partitions to drop from the session
@@ -122,5 +124,7 @@ export const fetch = api({
       },
       { taggedVersions: "16+", tag: 0 },
     ),
+    // Ottla's own: flushedOffset is understood, so a follower may read ahead of it
+    readsAhead: bool({ taggedVersions: "17+", tag: 10_000, default: false, ignorable: true }),
   },
 })
