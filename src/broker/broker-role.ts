@@ -4,7 +4,7 @@
  * Owns the composition of this role, its start and its stop. Invariant: it acts on no metadata in which its own registration is not the newest (reliability.md R9), and serves
  * nobody before the controller lets it.
  */
-import type { BrokerId } from "../base/ids.js"
+import type { BrokerId, Uuid } from "../base/ids.js"
 import { consumerOffsetsTopic, GroupCoordinator } from "../coordinator/group/group-coordinator.js"
 import { groupRules } from "../coordinator/group/rules.js"
 import type { ServerConfig } from "../config/server-config.js"
@@ -35,6 +35,8 @@ import { TopicCreation } from "./topic-creation.js"
 export interface BrokerRoleOptions {
   readonly config: ServerConfig
   readonly node: NodeServices
+  /** Of this life of the process. */
+  readonly incarnationId: Uuid
   readonly logs: LogManager
   readonly connect: ConnectPeer
   /** The controller of this node, if it is one. */
@@ -90,12 +92,28 @@ export class BrokerRole {
         const answer = await this.#ask(assignReplicasToDirs, request)
         return answer.errorCode === Errors.NONE
       },
-      connect,
-      endpointOf: (brokerId) => this.#endpointOf(brokerId),
-      alterPartition: (request) => this.#ask(alterPartition, request),
-      brokerEpoch: () => this.#lifecycle.brokerEpoch,
-      brokers: () => this.#metadata.image.brokers,
-      config,
+      cluster: {
+        connect,
+        endpointOf: (brokerId) => this.#endpointOf(brokerId),
+        alterPartition: (request) => this.#ask(alterPartition, request),
+        brokerEpoch: () => this.#lifecycle.brokerEpoch,
+        throttles: {
+          leaderRate: () => configs.brokerNumber("leader.replication.throttled.rate"),
+          followerRate: () => configs.brokerNumber("follower.replication.throttled.rate"),
+          leaderReplicas: (topic) => configs.topicValue(topic, "leader.replication.throttled.replicas"),
+          followerReplicas: (topic) => configs.topicValue(topic, "follower.replication.throttled.replicas"),
+        },
+        settings: {
+          lagTimeMaxMs: config.long("replica.lag.time.max.ms"),
+          isRackAware: config.string("replica.selector.class")?.endsWith("RackAwareReplicaSelector") === true,
+          fetchMaxBytes: config.int("replica.fetch.max.bytes"),
+          responseMaxBytes: config.int("replica.fetch.response.max.bytes"),
+          minBytes: config.int("replica.fetch.min.bytes"),
+          waitMaxMs: config.int("replica.fetch.wait.max.ms"),
+          backoffMs: config.int("replica.fetch.backoff.ms"),
+          socketTimeoutMs: config.int("replica.socket.timeout.ms"),
+        },
+      },
     })
     this.#groups = new GroupCoordinator({
       env,
@@ -198,7 +216,7 @@ export class BrokerRole {
     await this.#lifecycle.register({
       brokerId: node.nodeId,
       clusterId: node.clusterId,
-      incarnationId: node.env.random.uuid(),
+      incarnationId: this.options.incarnationId,
       listeners: endPoints.map((endPoint) => ({ ...endPoint })),
       features: supportedFeatures.map((feature) => ({ ...feature })),
       rack: config.string("broker.rack"),

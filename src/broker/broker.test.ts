@@ -7,7 +7,7 @@ import { deleteTopics } from "../protocol/messages/delete-topics.js"
 import { initProducerId } from "../protocol/messages/init-producer-id.js"
 import { apiVersions } from "../protocol/messages/api-versions.js"
 import { bootstrapFeatures, missingFeatures } from "./features.js"
-import { Broker, StartError } from "./broker.js"
+import { Node, StartError } from "./node.js"
 import { type BrokerWorld, inBrokerWorld } from "./testing/broker-world.js"
 import { loadServerConfig } from "../config/server-config.js"
 
@@ -293,7 +293,7 @@ for (const { rule, settings, message, insecure } of startErrors) {
       })
       assert.deepEqual(errors, [])
       await assert.rejects(
-        Broker.start(t.node.env, config!, { insecure: insecure ?? true, onFatal: () => {} }),
+        Node.start(t.node.env, config!, { insecure: insecure ?? true, onFatal: () => {} }),
         (error) => error instanceof StartError && message.test(error.message),
       )
       await t.start()

@@ -54,6 +54,11 @@ export class ConfigView {
     }
   }
 
+  /** The value that a topic has itself; empty where it has none. */
+  topicValue(topic: string, name: string): string {
+    return configOverrides(this.image(), resourceTypes.topic, topic).get(name) ?? ""
+  }
+
   brokerNumber(name: string): number {
     return Number(brokerConfigText(this.#layers(), name))
   }

@@ -7,7 +7,7 @@ import { apiVersions } from "../protocol/messages/api-versions.js"
 import { metadata } from "../protocol/messages/metadata.js"
 import { apis } from "../protocol/messages/index.js"
 import { produce } from "../protocol/messages/produce.js"
-import { apiHandlers } from "./api/index.js"
+import { offeredApis } from "./api/index.js"
 import { type BrokerWorld, batchOf, inBrokerWorld, produceRequest } from "./testing/broker-world.js"
 
 /** A request frame by hand: size, key, version, correlation id, no client id, then whatever. */
@@ -48,13 +48,13 @@ test("an ApiVersions request of an unknown version is answered in version 0, wit
 
 test("ApiVersions lists what there is of Kafka's APIs, and refuses a software name that is none", async () => {
   await inBrokerWorld(async (t) => {
-    const offered = apiHandlers().filter(({ api }) => apis.includes(api))
+    const offered = offeredApis().filter((api) => apis.includes(api))
     for (const version of [0, 1, 2, 3, 4]) {
       const { apiKeys } = await t.client.send(apiVersions, version, {
         clientSoftwareName: "a",
         clientSoftwareVersion: "1",
       })
-      assert.deepEqual(new Set(apiKeys.map(({ apiKey }) => apiKey)), new Set(offered.map(({ api }) => api.key)))
+      assert.deepEqual(new Set(apiKeys.map(({ apiKey }) => apiKey)), new Set(offered.map((api) => api.key)))
       // librdkafka looks for version 0 (KAFKA-18659).
       assert.equal(apiKeys.find(({ apiKey }) => apiKey === produce.key)!.minVersion, 0)
     }
@@ -106,7 +106,7 @@ test("requests with any byte changed are answered or closed, and the broker live
     const random = new SeededRandom("mutations")
     const topicId = await t.createTopic()
     for (let round = 0; round < 300; round++) {
-      const { api } = apiHandlers()[round % apiHandlers().length]!
+      const api = offeredApis()[round % offeredApis().length]!
       const version = api.minVersion + random.int(api.maxVersion - api.minVersion + 1)
       const request =
         api === produce ? produceRequest("a", { topicId, ...(version >= 13 && { topic: "" }) }) : api.request.create({})

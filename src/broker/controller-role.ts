@@ -3,6 +3,7 @@
  *
  * Owns the composition of this role, the first records of a new cluster, and the check whether a broker that fell silent is gone. The decisions are in `controller/`.
  */
+import type { Uuid } from "../base/ids.js"
 import type { ServerConfig } from "../config/server-config.js"
 import { type Env, NetworkError, type Timer } from "../env/env.js"
 import { type Endpoint, type MetadataImage, resourceTypes } from "../metadata/image.js"
@@ -12,7 +13,7 @@ import type { StateMachine } from "../rsm/state-machine.js"
 import { controllerHandlers } from "./api/index.js"
 import { configProblem } from "./config-view.js"
 import type { LocalController } from "./controller-channel.js"
-import { bootstrapFeatures, missingFeatures } from "./features.js"
+import { bootstrapFeatures, metadataVersionNeeded, missingFeatures, supportedFeatures } from "./features.js"
 import { MetadataController } from "./metadata-controller.js"
 import { type RequestDispatch, requestDispatch } from "./request-dispatch.js"
 import type { ControllerServices, NodeServices, RequestConnection, RequestContext } from "./services.js"
@@ -25,11 +26,17 @@ export interface ControllerRoleOptions {
   /** What `kafka-storage format` left for a new cluster. */
   readonly bootstrapRecords: readonly MetadataRecord[] | undefined
   readonly listenerName: (connection: RequestConnection) => string
+  /** Of the broker of this node, if it is one. */
+  readonly incarnationId: Uuid | undefined
   /** Resolves when this node acts on all metadata committed so far. */
   readonly applied: () => Promise<void>
   readonly onBroken: (error: Error) => void
 }
 
+/** A broker whose disk or event loop stood still for so long hands over what it leads. */
+export const handOverStallMs = 1500
+/** For so long after that it leads only what nobody else can. */
+export const demotionMs = 30_000
 /** How long a connection that is to show whether a broker lives may take. */
 export const probeTimeoutMs = 500
 
@@ -49,8 +56,27 @@ export class ControllerRole {
       env,
       nodeId: node.nodeId,
       clusterId: node.clusterId,
-      config,
       machine,
+      topicSettings: node.configs.topicSettings,
+      featureRules: {
+        nodeId: node.nodeId,
+        supported: supportedFeatures,
+        metadataVersionNeeded,
+        staticMinInsyncReplicas: () => config.string("min.insync.replicas") ?? "1",
+      },
+      brokerTiming: {
+        sessionTimeoutMs: config.int("broker.session.timeout.ms"),
+        handOverStallMs,
+        demotionMs,
+      },
+      electionTiming: {
+        balanceIntervalMs: config.bool("auto.leader.rebalance.enable")
+          ? config.long("leader.imbalance.check.interval.seconds") * 1000
+          : undefined,
+        uncleanIntervalMs: config.long("unclean.leader.election.interval.ms"),
+      },
+      interBrokerListenerName: config.listeners.interBrokerListenerName,
+      ownIncarnationId: options.incarnationId,
       topicDefaults: () => ({
         numPartitions: node.configs.brokerNumber("num.partitions"),
         replicationFactor: node.configs.brokerNumber("default.replication.factor"),
@@ -85,13 +111,14 @@ export class ControllerRole {
   onLeadership(epoch: number): void {
     const { machine } = this.options
     const write = (records: readonly MetadataRecord[]) => void this.controller.write(records)
+    // From here on decisions count.
+    this.controller.onLeadership(epoch)
     // What another controller began and never ended does not count, and would keep everything after it from counting.
     if (machine.head.openTransaction !== undefined)
       write([{ type: "AbortTransactionRecord", value: { reason: "the controller that began it is gone" } }])
     if (machine.head.offset < 0) write(this.#firstRecords())
     const missing = missingFeatures(machine.head.features)
     if (missing.length > 0) write(missing.map((value) => ({ type: "FeatureLevelRecord", value })))
-    this.controller.onLeadership(epoch)
   }
 
   #firstRecords(): MetadataRecord[] {

@@ -93,6 +93,10 @@ export class MetadataController {
     this.#elections = new PeriodicElections(env, decisions, options.electionTiming)
   }
 
+  get isActive(): boolean {
+    return this.#decisions.isActive
+  }
+
   /** This node is the active controller from now on, and everything there is is in its own log. */
   onLeadership(epoch: number): void {
     this.options.env.log.log("info", "this node is the active controller", { epoch })

@@ -122,6 +122,7 @@ export class Node {
     const listenerName = (connection: RequestConnection): string =>
       this.#listenerNames.get((connection as ServerConnection).localPort) ?? config.listeners.interBrokerListenerName
     const onFatal = (reason: string) => this.#fatal(reason)
+    const incarnationId = env.random.uuid()
     this.#controller = !config.isController
       ? undefined
       : new ControllerRole({
@@ -131,12 +132,22 @@ export class Node {
           machine: this.#machine,
           bootstrapRecords,
           listenerName,
+          incarnationId: config.isBroker ? incarnationId : undefined,
           applied: () => this.#broker?.replicas.applied() ?? Promise.resolve(),
           onBroken: (error) => onFatal(error.stack ?? error.message),
         })
     this.#broker = !config.isBroker
       ? undefined
-      : new BrokerRole({ config, node, logs, connect, local: this.#controller?.local, listenerName, onFatal })
+      : new BrokerRole({
+          config,
+          node,
+          incarnationId,
+          logs,
+          connect,
+          local: this.#controller?.local,
+          listenerName,
+          onFatal,
+        })
     this.#server = new Server(
       env,
       framePool,
@@ -320,7 +331,6 @@ export class Node {
   }
 
   #onCommitted(image: MetadataImage): void {
-    this.#controller?.controller.onCommitted(image)
     if (this.#logsAreOpen) this.#broker?.onMetadata(image)
     if (this.metadataLog.bytesSinceSnapshot > this.config.long("metadata.log.max.record.bytes.between.snapshots"))
       this.#snapshot(image)

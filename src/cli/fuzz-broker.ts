@@ -8,7 +8,7 @@ import { type ChildProcess, fork } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { hostname, tmpdir } from "node:os"
 import { join } from "node:path"
-import { Broker } from "../broker/broker.js"
+import { Node } from "../broker/node.js"
 import { loadServerConfig } from "../config/server-config.js"
 import { createNodeEnv } from "../env/node/index.js"
 import { prepareCompression } from "../protocol/compression/compression.js"
@@ -37,7 +37,7 @@ export async function serveFuzzedBroker(): Promise<void> {
   if (config === undefined) throw new Error(errors.join("; "))
   await prepareCompression()
   const env = { ...createNodeEnv(), log: { log: () => {} } }
-  const broker = await Broker.start(env, config, {
+  const broker = await Node.start(env, config, {
     hostname: hostname(),
     insecure: false,
     onFatal: (reason) => {

@@ -86,6 +86,9 @@ export function brokerHandlers(): readonly ApiHandler[] {
   return handlers
 }
 
+/** What clients may ask any broker. */
+export const offeredApis = (): readonly Api[] => [...brokerHandlers().map(({ api }) => api), ...forwardedApis]
+
 /** What controllers answer: each other, brokers, and clients through them. */
 export function controllerHandlers(): readonly ApiHandler<Api, ControllerServices>[] {
   const handlers: readonly ApiHandler<Api, ControllerServices>[] = [

@@ -54,6 +54,10 @@ export class Decisions {
 
   constructor(private readonly options: DecisionsOptions) {}
 
+  get isActive(): boolean {
+    return this.#isActive
+  }
+
   /** What is decided on: everything appended, whether committed or not. */
   get head(): MetadataImage {
     return this.options.machine.head

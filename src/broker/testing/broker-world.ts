@@ -18,7 +18,7 @@ import type { RequestInputOf, ResponseOf } from "../../protocol/message.js"
 import type { DiskOptions } from "../../sim/disk.js"
 import type { SimulatedNode } from "../../sim/node.js"
 import { World, type WorldOptions } from "../../sim/world.js"
-import { Broker } from "../broker.js"
+import { Node } from "../node.js"
 import { WireClient } from "../../net/wire-client.js"
 
 export interface BrokerWorldOptions extends WorldOptions {
@@ -41,7 +41,7 @@ type Produced = ResponseOf<typeof produce>["responses"][number]["partitionRespon
 export class BrokerWorld {
   readonly node: SimulatedNode
   readonly clients: SimulatedNode
-  broker!: Broker
+  broker!: Node
   client!: WireClient
   /** Why brokers stopped by themselves. */
   readonly fatal: string[] = []
@@ -64,7 +64,7 @@ export class BrokerWorld {
     this.client = await this.connect()
   }
 
-  boot(settings: Record<string, string> = {}): Promise<Broker> {
+  boot(settings: Record<string, string> = {}): Promise<Node> {
     const { config, errors } = loadServerConfig({
       overrides: {
         listeners: `PLAINTEXT://${this.node.address}:${brokerPort}`,
@@ -74,7 +74,7 @@ export class BrokerWorld {
       },
     })
     assert.deepEqual(errors, [])
-    return Broker.start(this.node.env, config!, { insecure: true, onFatal: (reason) => this.fatal.push(reason) })
+    return Node.start(this.node.env, config!, { insecure: true, onFatal: (reason) => this.fatal.push(reason) })
   }
 
   connect(port = brokerPort): Promise<WireClient> {

@@ -135,7 +135,7 @@ export class Life {
       },
     })
     const handlers: ApiHandler[] = [
-      apiVersionsHandler(() => handlers),
+      apiVersionsHandler(() => handlers.map(({ api }) => api)),
       fetchHandler,
       produceHandler,
       listOffsetsHandler,
@@ -168,7 +168,7 @@ export class Life {
         idleMs: 600_000,
         frameMs: 30_000,
       },
-      dispatch,
+      (frame, connection) => dispatch.handle(frame, connection),
     )
     await this.server.listen({ host: node.address, port })
     const rack = t.options.racks?.[id] ?? null

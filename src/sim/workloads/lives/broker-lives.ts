@@ -3,7 +3,7 @@
  *
  * Owns the process on the simulated machine, and what may be forgiven it (a disk that failed). What clients do meanwhile is the workload's; it is told of each death.
  */
-import { Broker, StartError } from "../../../broker/broker.js"
+import { Node, StartError } from "../../../broker/node.js"
 import type { ServerConfig } from "../../../config/server-config.js"
 import { ViolationError } from "../../history.js"
 import type { SimulatedNode } from "../../node.js"
@@ -33,7 +33,7 @@ export class BrokerLives {
   readonly faults: Faults
   readonly world: World
   readonly node: SimulatedNode
-  #broker: Broker | undefined
+  #broker: Node | undefined
   #over: (how: EndOfLife) => void = () => {}
   #startProblem: unknown
   /** A disk operation failed in this life: what the page cache shows may not be on the medium. */
@@ -83,7 +83,7 @@ export class BrokerLives {
       if (this.#nothingToForgive || /Invariant/.test(reason)) model.violated(`the broker stays up: ${reason}`)
       this.#over("fatal")
     }
-    Broker.start(node.env, this.config, { insecure: true, onFatal }).then(
+    Node.start(node.env, this.config, { insecure: true, onFatal }).then(
       (broker) => {
         this.#broker = broker
         model.healthySinceMs = this.world.nowMs
