@@ -5,6 +5,7 @@
  * answers at once that there is no coordinator yet; here whoever asks first waits, so that his first answer is right already.
  */
 import { consumerOffsetsTopic } from "../coordinator/group/group-coordinator.js"
+import { machinesOf } from "../controller/replica-placer.js"
 import type { Logger } from "../env/env.js"
 import type { MetadataImage } from "../metadata/image.js"
 import type { TopicCreation, TopicToCreate } from "./topic-creation.js"
@@ -51,7 +52,8 @@ export class InternalTopicCreation {
 
   #offsetsTopic(): TopicToCreate {
     const { numPartitions, replicationFactor, replicationFactorIsDefault, segmentBytes } = this.options.offsetsTopic
-    const alive = [...this.options.image().brokers.values()].filter(({ fenced }) => !fenced).length
+    // Two replicas on one machine are refused, so more than machines there are cannot be had.
+    const alive = machinesOf([...this.options.image().brokers.values()].filter(({ fenced }) => !fenced))
     return {
       name: consumerOffsetsTopic,
       numPartitions,
