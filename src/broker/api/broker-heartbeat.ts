@@ -6,6 +6,12 @@
 import { brokerHeartbeat } from "../../protocol/messages/broker-heartbeat.js"
 import { controllerHandler } from "../services.js"
 
-export const brokerHeartbeatHandler = controllerHandler(brokerHeartbeat, (services, request) =>
-  services.controller.brokerHeartbeat(request),
-)
+export const brokerHeartbeatHandler = controllerHandler(brokerHeartbeat, (services, request, { connection }) => {
+  const { brokerId, brokerEpoch } = request
+  // The first heartbeat of a connection: its end is a hint that the broker is gone.
+  if (connection.state.heartbeatsOf !== brokerEpoch) {
+    connection.state.heartbeatsOf = brokerEpoch
+    connection.onClosed(() => services.controller.brokerDisconnected(brokerId, brokerEpoch))
+  }
+  return services.controller.brokerHeartbeat(request)
+})
