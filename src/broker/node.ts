@@ -240,6 +240,8 @@ export class Node {
     const controllerEndpoints = this.#controller === undefined ? [] : await this.#listen(isControllers)
     this.#endpoints = controllerEndpoints
     const joining = this.#joinQuorum()
+    // Awaited below; until then nobody else would take its failure.
+    joining.catch(() => {})
     await this.logs.loadLogs()
     this.#logsAreOpen = true
     await joining

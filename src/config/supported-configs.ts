@@ -44,7 +44,6 @@ export const supportedConfigs: ReadonlySet<string> = new Set([
   "initial.broker.registration.timeout.ms",
   "inter.broker.listener.name",
   "leader.imbalance.check.interval.seconds",
-  "leader.imbalance.per.broker.percentage",
   "listener.security.protocol.map",
   "listeners",
   "log.cleaner.delete.retention.ms",

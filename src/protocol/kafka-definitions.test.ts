@@ -76,6 +76,7 @@ const ownTagsFrom = 10_000
 const ownFields = [
   "BrokerHeartbeatRequest.stalledMs",
   "BrokerRegistrationRequest.machineId",
+  "EnvelopeResponse.metadataOffset",
   "FetchRequest.topics.partitions.flushedOffset",
   "FetchResponse.readsAhead",
   "RegisterBrokerRecord.machineId",

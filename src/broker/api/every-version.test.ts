@@ -224,6 +224,12 @@ function requests(name: string, topicId: string): Request[] {
       )
     case "UnregisterBroker":
       return [{ brokerId: 9 }, { brokerId: -1 }]
+    case "DescribeQuorum":
+      return [{ topics: [{ topicName: "__cluster_metadata", partitions: [{ partitionIndex: 0 }] }] }, { topics: [] }]
+    case "AddRaftVoter":
+      return [{ clusterId: "elsewhere", voterId: 9, voterDirectoryId: topicId, timeoutMs: 1, listeners: [] }]
+    case "RemoveRaftVoter":
+      return [{ clusterId: "elsewhere", voterId: 9, voterDirectoryId: topicId }]
     default:
       throw new Error(`no requests for ${name}: a new API needs some here`)
   }
