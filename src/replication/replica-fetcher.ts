@@ -339,9 +339,9 @@ export class ReplicaFetcher implements AnsweredFetcher {
 
   #forget(): RequestInputOf<typeof fetch>["forgottenTopicsData"] {
     const topics = new Map<Uuid, number[]>()
-    for (const { isInSession, fetcher, partition } of this.#toForget) {
-      // It has been told again since: the session holds the new terms.
-      if (isInSession && fetcher === this) continue
+    for (const { partition } of this.#toForget) {
+      // It is told again in the same request, perhaps for another life of the replica here: the session holds the new terms.
+      if (this.#byTopic.get(partition.topicId)?.[partition.partition]?.isInSession) continue
       const partitions = topics.get(partition.topicId)
       if (partitions === undefined) topics.set(partition.topicId, [partition.partition])
       else partitions.push(partition.partition)

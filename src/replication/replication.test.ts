@@ -504,6 +504,26 @@ test("a follower that is cut while it moves to another directory arrives there w
   }
 })
 
+test("a partition that has no leader for a moment is followed again where it was", async () => {
+  await inReplicationWorld(
+    async (t) => {
+      await t.createTopic()
+      await t.createTopic("u")
+      await t.produceAll(2)
+      await t.converged()
+      // Both while a fetch waits at the leader, so that the next one says both.
+      await t.pass(100)
+      t.controller.elect("t", 0, -1)
+      await t.world.sleep(0.01)
+      t.controller.elect("t", 0, 0)
+      await t.pass(10)
+      await t.produceAll(2, "w")
+      await t.converged("t", 0, 2000)
+    },
+    { metadataDelayMs: () => 0 },
+  )
+})
+
 test("a replica that falls behind leaves the in-sync set, and joins again when it has caught up", async () => {
   await inReplicationWorld(
     async (t) => {

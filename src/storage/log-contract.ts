@@ -33,7 +33,7 @@ export interface LogHome {
 }
 
 export interface LogListener {
-  /** `writtenOffset` or `flushedOffset` moved. */
+  /** `writtenOffset` or `flushedOffset` moved, or retention moved `logStartOffset`. */
   onAdvance(log: Log): void
   /** Appends at or above `endOffset`, now the log's end, failed for want of room. Whoever waits for them must be told. */
   onAppendsLost(log: Log, endOffset: number): void

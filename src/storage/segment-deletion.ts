@@ -96,6 +96,7 @@ export class SegmentDeletion {
       if (startOffset > this.#common.logStartOffset) {
         this.#common.logStartOffset = startOffset
         this.#common.epochs.truncateFromStart(startOffset)
+        this.#common.advanced()
       }
       // Names may go in any order in a power cut. With the start offset on the medium first, a gap below it is no gap in the log.
       await this.#common.home.checkpoint()
