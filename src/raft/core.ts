@@ -46,6 +46,8 @@ export interface CoreOptions {
 
 /** A follower that knows its leader to be gone stands for election after up to so long: enough for two not to stand at once on a fast network. */
 export const goneJitterMs = 50
+/** Each time the others do not agree that it is gone, the next time twice as long, up to so many times: whoever asks too often disturbs. */
+const goneDoublingsMax = 5
 /** A leader without fetches of a majority for so many fetch timeouts resigns: a bit later than its followers give it up. */
 export const checkQuorumFactor = 1.5
 /** A node that starts asks for an election early: a pre-vote disturbs nobody. In parts of the election timeout. */
@@ -100,6 +102,8 @@ export class RaftCore {
   #fetch = { inFlight: false, nextMs: 0, failures: 0, round: 0 }
   /** The log is being cut, or a snapshot is being read or put in its place. */
   #busy: "cutting" | "snapshot" | undefined
+  /** How often the leader was believed to be gone since it was last heard from. */
+  #suspicions = 0
   /** The log has failed: this node takes no part any more. */
   #halted = false
 
@@ -249,7 +253,7 @@ export class RaftCore {
   }
 
   #tickFollower(role: Role & { kind: "follower" }, nowMs: number): void {
-    if (role.standAtMs === undefined && nowMs >= role.deadlineMs) this.#suspectLeader(nowMs, goneJitterMs)
+    if (role.standAtMs === undefined && nowMs >= role.deadlineMs) this.#suspectLeader(nowMs)
     if (role.standAtMs === undefined || nowMs < role.standAtMs) return
     if (this.isVoter) this.#stand(nowMs, 0, (again) => (role.standAtMs = again))
     else this.#becomeUnattached(this.epoch, nowMs, 0)
@@ -566,7 +570,9 @@ export class RaftCore {
     this.#requests.answered(request)
     const role = this.#role
     const isCurrent = request.round === this.#requests.round
-    this.#learn(answer.leaderId, answer.epoch, nowMs)
+    // That another still names the leader which this node gave up is no news: the votes are counted.
+    if (answer.epoch !== this.epoch || answer.leaderId !== this.#election.leaderId)
+      this.#learn(answer.leaderId, answer.epoch, nowMs)
     if (isCurrent && role === this.#role && (role.kind === "prospective" || role.kind === "candidate")) {
       if (answer.errorCode === Errors.NONE && answer.epoch <= this.epoch) {
         role.votes.set(request.to, answer.granted)
@@ -621,7 +627,7 @@ export class RaftCore {
       this.#fetchAgainLater("refused by the node", nowMs)
       // It never leads again in this epoch: it has resigned, or was restarted.
       if (wasFollowing && answer.epoch === this.epoch && answer.errorCode === Errors.NOT_LEADER_OR_FOLLOWER)
-        this.#suspectLeader(nowMs, goneJitterMs)
+        this.#suspectLeader(nowMs)
       this.#advance(nowMs)
       return false
     }
@@ -651,13 +657,13 @@ export class RaftCore {
     this.#fetchAgainLater(reason, nowMs)
     // Its machine answers and its process does not: it is gone (a hint; a majority must see the same before anything happens).
     if (reason === "refused" && this.#role.kind === "follower" && request.to === this.#election.leaderId)
-      this.#suspectLeader(nowMs, goneJitterMs)
+      this.#suspectLeader(nowMs)
     this.#advance(nowMs)
   }
 
   /** The connection says that a node is gone. */
   onPeerGone(id: BrokerId, nowMs: number): void {
-    if (this.#role.kind === "follower" && this.#election.leaderId === id) this.#suspectLeader(nowMs, goneJitterMs)
+    if (this.#role.kind === "follower" && this.#election.leaderId === id) this.#suspectLeader(nowMs)
     this.#advance(nowMs)
   }
 
@@ -814,6 +820,7 @@ export class RaftCore {
 
   #newEpoch(epoch: number, leaderId: BrokerId): void {
     invariant(epoch >= this.epoch, "an epoch never goes back")
+    if (epoch > this.epoch) this.#suspicions = 0
     const { votedId, votedDirectoryId } = epoch > this.epoch ? noElection : this.#election
     // Within an epoch the leader is remembered: nobody else can win it.
     const next = {
@@ -829,13 +836,15 @@ export class RaftCore {
 
   #heardFromLeader(role: Role & { kind: "follower" }, nowMs: number): void {
     role.hasFetched = true
+    this.#suspicions = 0
     role.standAtMs = undefined
     role.deadlineMs = nowMs + this.#timing.fetchTimeoutMs
   }
 
-  /** From here on this node would vote for another; it stands itself after a random part of `jitterMs`. */
-  #suspectLeader(nowMs: number, jitterMs: number): void {
+  /** From here on this node would vote for another; it stands itself after a short, random time. */
+  #suspectLeader(nowMs: number): void {
     if (this.#role.kind !== "follower" || this.#role.standAtMs !== undefined) return
+    const jitterMs = goneJitterMs * 2 ** Math.min(this.#suspicions++, goneDoublingsMax)
     this.#role.standAtMs = nowMs + this.options.randomInt(jitterMs + 1)
   }
 

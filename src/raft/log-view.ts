@@ -36,9 +36,9 @@ export function judgePosition(log: LogView, fetchOffset: Offset, lastFetchedEpoc
   const { latestSnapshot, startSnapshot } = log
   if (fetchOffset === 0 && latestSnapshot !== undefined) return { kind: "snapshot", id: latestSnapshot }
   if (fetchOffset === 0 && log.logStartOffset === 0) return { kind: "valid" }
+  if (latestSnapshot !== undefined && fetchOffset < log.logStartOffset) return { kind: "snapshot", id: latestSnapshot }
   if (latestSnapshot !== undefined && startSnapshot !== undefined) {
     if (
-      fetchOffset < log.logStartOffset ||
       (fetchOffset === log.logStartOffset && lastFetchedEpoch !== startSnapshot.epoch) ||
       lastFetchedEpoch < startSnapshot.epoch
     )

@@ -200,13 +200,12 @@ export class QuorumServer {
     let records: Buffer = noBytes
     if (answer.errorCode === Errors.NONE && answer.judgement.kind === "valid" && log.writtenOffset > fetchOffset) {
       const maxBytes = Math.max(1, Math.min(partition!.partitionMaxBytes, request.maxBytes, answerBytesMax))
-      records = await log.readForFollower(fetchOffset, maxBytes)
+      const read = await log.readForFollower(fetchOffset, maxBytes)
       // Reading took time. What was read of another leadership's log is not told.
       const problem = core.leaderOnlyProblem(epoch)
-      if (problem !== Errors.NONE) {
-        answer = core.judgeFetch(position)
-        records = noBytes
-      }
+      if (problem !== Errors.NONE) answer = core.judgeFetch(position)
+      else if (read === undefined) answer = { ...answer, errorCode: Errors.KAFKA_STORAGE_ERROR }
+      else records = read
     }
     await this.#settled()
     return fetchResponse(answer, records, log.logStartOffset, this.#leaderIn(answer))

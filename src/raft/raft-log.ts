@@ -107,6 +107,7 @@ export class RaftLog implements LogView {
     const raftLog = new RaftLog(env, directory, log, configured)
     await raftLog.#snapshots.load()
     await raftLog.#catchUpWithSnapshot()
+    raftLog.#startWithSnapshot()
     return raftLog
   }
 
@@ -119,6 +120,17 @@ export class RaftLog implements LogView {
     // A log that is empty where the snapshot ends is what such a step leaves.
     if (!isAhead || (logEndOffset === latest.endOffset && this.log.logStartOffset === latest.endOffset)) return
     if ((await this.#snapshots.read(latest)) !== undefined) await this.log.truncateFullyAndStartAt(latest.endOffset)
+  }
+
+  /** A power cut may bring back a start of the log whose snapshot is gone: it starts with the oldest one that is there. */
+  #startWithSnapshot(): void {
+    const { logStartOffset, logEndOffset, highWatermark } = this.log
+    if (logStartOffset === 0) return
+    const oldest = this.#snapshots.all.find(({ endOffset }) => endOffset >= logStartOffset && endOffset <= logEndOffset)
+    if (oldest === undefined || oldest.endOffset === logStartOffset) return
+    // What a snapshot holds was committed.
+    this.log.updateHighWatermark(Math.max(highWatermark, oldest.endOffset))
+    this.log.maybeIncrementLogStartOffset(oldest.endOffset)
   }
 
   get path(): string {
@@ -298,10 +310,13 @@ export class RaftLog implements LogView {
     return starts.map((start) => this.#takeIn(whole, start))
   }
 
-  /** Whole batches from `offset` on, as a copy: only what is in the file, for only that will not be taken back. */
-  async readForFollower(offset: Offset, maxBytes: number): Promise<Buffer> {
+  /** Whole batches from `offset` on, as a copy: only what is in the file, for only that will not be taken back. Undefined, and said in the log: they cannot be read. */
+  async readForFollower(offset: Offset, maxBytes: number): Promise<Buffer | undefined> {
     const read = await this.log.read(offset, { maxBytes, maxOffset: this.log.writtenOffset })
-    if (!read.ok) throw new MetadataLogError(`the metadata log cannot be read at ${offset}: ${read.message}`)
+    if (!read.ok) {
+      this.env.log.log("error", "the metadata log cannot be read", { offset, reason: read.message })
+      return undefined
+    }
     try {
       return Buffer.concat(await Promise.all(read.payloads.map(bytesOf)))
     } finally {

@@ -58,30 +58,35 @@ export class LogMatching {
 export class CommittedForEver {
   /** Digest of everything up to the batch that ends at an offset. */
   readonly #committed = new Map<Offset, string>()
+  /** How far leaders of each epoch have committed. */
+  readonly #ends = new Map<number, Offset>()
   #end: Offset = 0
 
   get end(): Offset {
     return this.#end
   }
 
-  committed(id: BrokerId, { nextOffset, digest }: MirroredBatch): void {
+  /** `epoch`: the leader's that says so, not the batch's. */
+  committed(id: BrokerId, { nextOffset, digest }: MirroredBatch, epoch: number): void {
     const known = this.#committed.get(nextOffset)
     assert.ok(known === undefined || known === digest, `R5: node ${id} commits something else below ${nextOffset}`)
     this.#committed.set(nextOffset, digest)
     this.#end = Math.max(this.#end, nextOffset)
+    this.#ends.set(epoch, Math.max(nextOffset, this.#ends.get(epoch) ?? 0))
   }
 
+  /** A leader that comes late, after others of later epochs, need not have what those committed: it will not commit anything. */
   leads(
     id: BrokerId,
+    epoch: number,
     log: readonly MirroredBatch[],
     snapshot: { readonly id: { readonly endOffset: Offset }; readonly digest: string } | undefined,
   ): void {
-    if (this.#end === 0) return
-    const digest =
-      snapshot?.id.endOffset === this.#end
-        ? snapshot.digest
-        : log.find(({ nextOffset }) => nextOffset === this.#end)?.digest
-    assert.equal(digest, this.#committed.get(this.#end), `R4: leader ${id} lacks what is committed below ${this.#end}`)
+    const end = Math.max(0, ...[...this.#ends].filter(([earlier]) => earlier < epoch).map(([, offset]) => offset))
+    if (end === 0) return
+    const inLog = log.find(({ nextOffset }) => nextOffset === end)?.digest
+    const digest = snapshot?.id.endOffset === end ? snapshot.digest : inLog
+    assert.equal(digest, this.#committed.get(end), `R4: leader ${id} lacks what is committed below ${end}`)
   }
 }
 

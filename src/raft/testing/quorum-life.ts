@@ -13,6 +13,8 @@ export interface LifeOptions extends QuorumOptions {
   /** Mean pause between two faults. */
   readonly faultEveryMs: number
   readonly snapshots: boolean
+  /** Chance per message that the power of its sender is cut just after it left. */
+  readonly cutAfterSendChance: number
 }
 
 const healMs = 20_000
@@ -23,7 +25,8 @@ export function drawLife(random: SeededRandom): LifeOptions {
     voters: random.pick([3, 3, 5]),
     observers: random.pick([0, 1, 2]),
     faultsMs: random.between(3_000, 15_000),
-    faultEveryMs: random.pick([300, 1000, 3000]),
+    faultEveryMs: random.pick([100, 300, 1000, 3000]),
+    cutAfterSendChance: random.pick([0, 0.001, 0.01]),
     snapshots: random.chance(0.5),
     network: {
       delayMs: slow ? { least: 20, spread: 80 } : { least: 0.1, spread: random.pick([0.4, 5]) },
@@ -49,27 +52,49 @@ async function faults(quorum: QuorumWorld, random: SeededRandom, options: LifeOp
   const { world } = quorum
   const untilMs = world.nowMs + options.faultsMs
   let nextFaultMs = world.nowMs + random.int(2 * options.faultEveryMs)
+  quorum.network.onSent = (from) => {
+    if (!random.chance(options.cutAfterSendChance)) return
+    const node = quorum.nodes.find(({ name }) => name === from)!
+    if (node.log !== undefined) crash(quorum, random, node, "power", true)
+  }
   while (world.nowMs < untilMs) {
     await quorum.sleep(1 + random.int(100))
     if (random.chance(0.7)) for (const node of quorum.running) if (random.chance(0.5)) node.append(quorum.nextValue())
-    if (options.snapshots && random.chance(0.05)) await random.pick(quorum.nodes).takeSnapshot()
+    if (options.snapshots && random.chance(0.05)) void random.pick(quorum.nodes).takeSnapshot()
     if (world.nowMs < nextFaultMs) continue
     nextFaultMs = world.nowMs + random.int(2 * options.faultEveryMs)
-    await oneFault(quorum, random)
+    oneFault(quorum, random)
   }
+  quorum.network.onSent = () => {}
 }
 
-async function oneFault(quorum: QuorumWorld, random: SeededRandom): Promise<void> {
+/** It comes back after a while, soon or late. */
+function crash(
+  quorum: QuorumWorld,
+  random: SeededRandom,
+  node: QuorumNode,
+  how: "kill" | "power",
+  lossy: boolean,
+): void {
+  if (!node.node.alive) return
+  node.crash(how, lossy)
+  quorum.world.at(random.magnitude(1, 5000), "restart", () => {
+    if (!node.node.alive) void node.start()
+  })
+}
+
+function oneFault(quorum: QuorumWorld, random: SeededRandom): void {
   const node: QuorumNode = random.chance(0.5) ? (quorum.leader ?? random.pick(quorum.nodes)) : random.pick(quorum.nodes)
   const how = random.pick(["kill", "power"] as const)
+  const lossy = random.chance(0.5)
   switch (random.int(8)) {
     case 0:
     case 1:
-      node.crash(how)
+      crash(quorum, random, node, how, lossy)
       break
     case 2:
       // Everybody at once: what was told must be on the disks.
-      for (const each of quorum.nodes) each.crash(how)
+      for (const each of quorum.nodes) crash(quorum, random, each, how, lossy)
       break
     case 3:
       if (node.node.alive) node.node.pause(random.magnitude(10, 5000))
@@ -82,11 +107,8 @@ async function oneFault(quorum: QuorumWorld, random: SeededRandom): Promise<void
       if (other !== node) quorum.network.cut(node.name, other.name)
       break
     }
-    case 6:
+    default:
       quorum.network.heal()
-      break
-    case 7:
-      for (const each of quorum.nodes) if (!each.node.alive && random.chance(0.7)) await each.start()
       break
   }
 }
@@ -96,7 +118,8 @@ export async function heal(quorum: QuorumWorld): Promise<void> {
   quorum.network.heal()
   quorum.network.options.lossChance = 0
   for (const { node } of quorum.nodes) node.disk.heal()
-  for (const each of quorum.nodes) if (!each.node.alive) await each.start()
+  // A restart may be on its way.
+  await quorum.until("everybody runs", () => quorum.running.length === quorum.nodes.length, healMs)
   await quorum.replicate(healMs)
   await quorum.until(
     "all logs are equal",

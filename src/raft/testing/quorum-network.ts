@@ -33,6 +33,8 @@ export class QuorumNetwork {
   readonly #stations = new Map<string, Station>()
   readonly #cut = new Set<string>()
   readonly random: SeededRandom
+  /** Something has just left a node: the cruellest moment to cut its power. */
+  onSent: (from: string, api: Api) => void = () => {}
 
   constructor(
     readonly world: World,
@@ -163,6 +165,7 @@ class SimulatedPeer implements Peer {
         const atMs = this.network.send(this.station.node.name, this.from, arrive, this.#lastAnswerMs)
         this.#lastAnswerMs = Math.max(this.#lastAnswerMs, atMs)
       }
+      scheduler.after(0, this.#incarnation, "sent", () => this.network.onSent(this.from, api))
       const atMs = this.network.send(
         this.from,
         this.station.node.name,
@@ -193,7 +196,11 @@ class SimulatedPeer implements Peer {
     const { handle } = this.station
     this.network.world.scheduler.after(0, node.incarnation, api.name, () => {
       const request = api.request.decode(new Reader(Buffer.from(bytes)), version) as RequestOf<A>
-      void handle(api, request, version).then((response) => node.alive && answered(response))
+      void handle(api, request, version).then((response) => {
+        if (!node.alive) return
+        answered(response)
+        this.network.onSent(node.name, api)
+      })
     })
   }
 

@@ -162,7 +162,7 @@ export class QuorumNode {
       onCommitted: (highWatermark) => this.#committed(highWatermark),
       onLeadership: (epoch) => {
         quorum.invariants.elections.leads(this.id, epoch)
-        quorum.invariants.committed.leads(this.id, this.batches, this.snapshot)
+        quorum.invariants.committed.leads(this.id, epoch, this.batches, this.snapshot)
         assert.equal(this.endOffset, log.logEndOffset, "a leader's owner knows everything in its log")
         this.isLeader = true
       },
@@ -181,6 +181,12 @@ export class QuorumNode {
         durable.fetched(replicaState.replicaId, topics[0]!.partitions[0]!.fetchOffset)
       }
       const response = await log.handle(api, request, version)
+      if (api.key === fetch.key) {
+        const partition = (response as unknown as ResponseInputOf<typeof fetch>).responses[0]?.partitions[0]
+        const { replicaState } = request as unknown as RequestOf<typeof fetch>
+        // It will cut its log, and may be cut off in the middle of that.
+        if ((partition?.divergingEpoch?.epoch ?? -1) >= 0) durable.truncated(replicaState.replicaId, 0)
+      }
       if (api.key === vote.key) {
         const asked = (request as unknown as RequestOf<typeof vote>).topics[0]!.partitions[0]!
         const granted = (response as unknown as ResponseInputOf<typeof vote>).topics[0]?.partitions[0]?.voteGranted
@@ -210,7 +216,7 @@ export class QuorumNode {
     assert.ok(highWatermark > this.committedOffset, "a high watermark never goes back")
     for (const batch of this.batches)
       if (batch.nextOffset > this.committedOffset && batch.nextOffset <= highWatermark)
-        this.quorum.invariants.committed.committed(this.id, batch)
+        this.quorum.invariants.committed.committed(this.id, batch, this.log!.epoch)
     this.committedOffset = highWatermark
     const { voters } = this.log!
     if (this.isLeader && this.quorum.options.dynamic) this.quorum.noteVoters(this.log!, voters.ids)
@@ -231,9 +237,10 @@ export class QuorumNode {
     await this.log.snapshot(values, { endOffset: nextOffset, epoch })
   }
 
-  crash(how: "kill" | "power"): void {
+  /** `lossy`: nothing that is not synced survives the power cut; else some of it may. */
+  crash(how: "kill" | "power", lossy = false): void {
     if (!this.node.alive) return
-    this.node.crash(how)
+    this.node.crash(how, lossy ? { keep: 0, keepNames: 0, tear: 0 } : {})
     this.quorum.network.crashed(this.node, how)
     this.log = undefined
     this.isLeader = false
