@@ -214,9 +214,9 @@ const logAndBrokerMutants: readonly Mutant[] = [
   },
   one(
     "commits metadata before the sync",
-    "raft/metadata-log.js",
-    "this.#core.onFlushed(log.flushedOffset)",
-    "this.#core.onFlushed(log.writtenOffset)",
+    "raft/raft-log.js",
+    "return this.log.flushedOffset",
+    "return this.log.writtenOffset",
   ),
   one(
     "gives out producer ids without writing it down",
