@@ -3,6 +3,7 @@
  *
  * Owns the answer's form. Only the leader knows; others say NOT_LEADER_OR_FOLLOWER, and whoever asks goes on to ask the leader. Times are told as wall time of the leader.
  */
+import { type Uuid, zeroUuid } from "../base/ids.js"
 import { Errors } from "../protocol/errors.js"
 import type { RequestOf, ResponseInputOf } from "../protocol/message.js"
 import type { describeQuorum } from "../protocol/messages/describe-quorum.js"
@@ -14,6 +15,7 @@ import { onlyPartition } from "./wire.js"
 
 export function describeQuorumResponse(
   request: RequestOf<typeof describeQuorum>,
+  version: number,
   { core, env, log, options }: Pick<QuorumServerOptions, "core" | "env" | "log" | "options">,
 ): ResponseInputOf<typeof describeQuorum> {
   const nothing = { leaderId: -1, leaderEpoch: -1, highWatermark: -1, currentVoters: [], observers: [] }
@@ -38,9 +40,11 @@ export function describeQuorumResponse(
   const { voters } = core
   const nowMs = env.clock.monotonicMs()
   const wallOf = (ms: number): number => (ms < 0 ? -1 : Math.round(env.clock.wallMs() - (nowMs - ms)))
+  // Before version 2 nobody is told of directories and addresses.
+  const directoryIdOf = ({ directoryId }: { readonly directoryId: Uuid }) => (version < 2 ? zeroUuid : directoryId)
   const describe = (each: ReplicaProgress) => ({
     replicaId: each.id,
-    replicaDirectoryId: each.directoryId,
+    replicaDirectoryId: directoryIdOf(each),
     logEndOffset: each.endOffset,
     lastFetchTimestamp: wallOf(each.lastFetchMs),
     lastCaughtUpTimestamp: wallOf(each.lastCaughtUpMs),
@@ -64,19 +68,19 @@ export function describeQuorumResponse(
               sameReplica(voter, self)
                 ? {
                     replicaId: self.id,
-                    replicaDirectoryId: voter.directoryId,
+                    replicaDirectoryId: directoryIdOf(voter),
                     logEndOffset: log.logEndOffset,
                     lastFetchTimestamp: env.clock.wallMs(),
                     lastCaughtUpTimestamp: env.clock.wallMs(),
                   }
-                : { ...describe(state.progressOf(voter)), replicaDirectoryId: voter.directoryId },
+                : { ...describe(state.progressOf(voter)), replicaDirectoryId: directoryIdOf(voter) },
             ),
             observers: state.observers(voters, nowMs).map(describe),
           },
         ],
       },
     ],
-    nodes: voters.voters.map(({ id, endpoints }) => ({
+    nodes: (version < 2 ? [] : voters.voters).map(({ id, endpoints }) => ({
       nodeId: id,
       listeners: endpoints.map(({ name, host, port }) => ({ name, host, port })),
     })),

@@ -67,7 +67,7 @@ export class QuorumServer {
     this.#answers(endQuorumEpoch, (request) => this.#endQuorumEpoch(request))
     this.#answers(fetch, (request) => this.#fetch(request))
     this.#answers(fetchSnapshot, (request) => this.#fetchSnapshot(request))
-    this.#answers(describeQuorum, async (request) => describeQuorumResponse(request, parts))
+    this.#answers(describeQuorum, async (request, version) => describeQuorumResponse(request, version, parts))
     this.#answers(addRaftVoter, (request) => voterChanges.add(request))
     this.#answers(removeRaftVoter, (request) => voterChanges.remove(request))
     this.#answers(updateRaftVoter, async (request) => {
