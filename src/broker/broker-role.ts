@@ -9,7 +9,7 @@ import { consumerOffsetsTopic, GroupCoordinator } from "../coordinator/group/gro
 import { groupRules } from "../coordinator/group/rules.js"
 import type { ServerConfig } from "../config/server-config.js"
 import type { Endpoint, MetadataImage } from "../metadata/image.js"
-import type { ConnectPeer, PeerAddress } from "../net/peer.js"
+import { type ConnectPeer, type PeerAddress, PeerError } from "../net/peer.js"
 import { Errors } from "../protocol/errors.js"
 import type { Api, RequestInputOf, ResponseOf } from "../protocol/message.js"
 import { allocateProducerIds } from "../protocol/messages/allocate-producer-ids.js"
@@ -89,8 +89,13 @@ export class BrokerRole {
       onBroken,
       assignDirectories: async (assignments) => {
         const request = assignmentRequest(nodeId, this.#lifecycle.brokerEpoch, assignments)
-        const answer = await this.#ask(assignReplicasToDirs, request)
-        return answer.errorCode === Errors.NONE
+        try {
+          const answer = await this.#ask(assignReplicasToDirs, request)
+          return answer.errorCode === Errors.NONE
+        } catch (error) {
+          if (error instanceof PeerError) return false
+          throw error
+        }
       },
       cluster: {
         connect,
