@@ -561,7 +561,9 @@ export class RaftCore {
   }
 
   #answer(errorCode: ErrorCode): QuorumAnswer {
-    return { errorCode, leaderId: this.leaderId, epoch: this.epoch }
+    // A leader that is believed to be gone is not recommended to others.
+    const isGone = this.#role.kind === "follower" && this.#role.standAtMs !== undefined
+    return { errorCode, leaderId: isGone ? -1 : this.leaderId, epoch: this.epoch }
   }
 
   // Answers of other nodes.
