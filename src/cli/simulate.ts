@@ -8,12 +8,13 @@ import { parseArgs } from "node:util"
 import { prepareCompression } from "../protocol/compression/compression.js"
 import { mutants } from "../sim/mutants.js"
 import { brokerWorkload } from "../sim/workloads/broker-workload.js"
+import { clusterWorkload } from "../sim/workloads/cluster-workload.js"
 import { groupWorkload } from "../sim/workloads/group-workload.js"
 import { logWorkload } from "../sim/workloads/log-workload.js"
 import { runSeed, type SeedResult, type Workload } from "../sim/workloads/workload.js"
 import { describeMutant, runMutant } from "./simulate-mutants.js"
 
-const workloads: readonly Workload[] = [logWorkload, brokerWorkload, groupWorkload]
+const workloads: readonly Workload[] = [logWorkload, brokerWorkload, groupWorkload, clusterWorkload]
 const logLinesShown = 40
 const failuresMaxDefault = 5
 

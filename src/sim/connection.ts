@@ -8,6 +8,7 @@ import { invariant } from "../base/assert.js"
 import { type Connection, isFileRegion, NetworkError, type Payload, type Receiver } from "../env/env.js"
 import type { Incarnation, Machine } from "./machine.js"
 import type { SimulatedNetwork } from "./network.js"
+import type { StreamTap } from "./wire-tap.js"
 import { hashBytes } from "./trace.js"
 
 interface Queued {
@@ -46,6 +47,10 @@ export class SimulatedConnection implements Connection {
   #heldSinceNs = 0
   #retrying = false
   #lastArrivalNs = 0
+  /** Until then something is held up on its way; not even the end of the connection overtakes it. */
+  #heldUpUntilNs = 0
+  /** Sees what this end sends. */
+  tap: StreamTap | undefined
 
   // Receiving.
   #arrived: Packet[] = []
@@ -207,7 +212,7 @@ export class SimulatedConnection implements Connection {
     head.done += bytes.length
     this.#queuedBytes -= bytes.length
     this.#unread += bytes.length
-    this.#transmit({ bytes })
+    this.#transmit({ bytes }, this.tap?.passed(bytes) ?? 0)
   }
 
   #finishHead(): void {
@@ -248,7 +253,7 @@ export class SimulatedConnection implements Connection {
     this.#close(code)
   }
 
-  #transmit(packet: Packet): void {
+  #transmit(packet: Packet, heldUpNs = 0): void {
     const { scheduler, random, options } = this.network
     // What is sent behind a lost packet never arrives: the stream has no holes.
     if (this.#losing) return
@@ -262,8 +267,9 @@ export class SimulatedConnection implements Connection {
       )
       return
     }
-    const delayNs = this.network.latencyNs(this.machine, this.peer.machine)
+    const delayNs = this.network.latencyNs(this.machine, this.peer.machine) + heldUpNs
     this.#lastArrivalNs = Math.max(this.#lastArrivalNs + 1, scheduler.nowNs + delayNs)
+    if (heldUpNs > 0) this.#heldUpUntilNs = this.#lastArrivalNs
     const payload = "bytes" in packet ? hashBytes(packet.bytes) : -1
     const what = "bytes" in packet ? `packet to ${this.peer.machine.name}` : `end to ${this.peer.machine.name}`
     scheduler.after(
@@ -400,7 +406,11 @@ export class SimulatedConnection implements Connection {
       }
       peer.#close("ECONNRESET")
     }
-    network.scheduler.after(network.latencyNs(this.machine, peer.machine), network.wires, "reset", attempt)
+    const delayNs = Math.max(
+      network.latencyNs(this.machine, peer.machine),
+      this.#heldUpUntilNs - network.scheduler.nowNs + 1,
+    )
+    network.scheduler.after(delayNs, network.wires, "reset", attempt)
   }
 
   #close(code: string | undefined): void {

@@ -368,3 +368,47 @@ test("a buffer that changes while its write is in flight stops the run", async (
     /changed while its write/,
   )
 })
+
+test("a disk that hangs does nothing before it is over", async () => {
+  await stories(async (node, world) => {
+    const file = await settled(node)
+    node.disk.hang(5_000)
+    const startMs = world.nowMs
+    await file.write([page(2)], 0)
+    assert.ok(world.nowMs - startMs >= 5_000)
+  })
+})
+
+test("disks change places between machines, and a new one is empty", async () => {
+  for (let seed = 0; seed < 5; seed++)
+    await simulate(seed, async (world) => {
+      const [a, b] = [world.addNode("a"), world.addNode("b")]
+      await settled(a)
+      a.crash("power")
+      b.crash("power")
+      a.disk.swapWith(b.disk)
+      assert.equal(read(a, "/f"), undefined)
+      assert.equal(read(b, "/f")!.length, 2 * pageBytes)
+      b.disk.replaceWithEmpty()
+      assert.deepEqual(b.disk.paths(), [])
+    })
+})
+
+test("what is on the medium is told from what only programs see", async () => {
+  await stories(
+    async (node) => {
+      const file = await settled(node)
+      const inode = [...node.disk.names.inodes()][0]!
+      assert.ok(inode.isDurable(0, 2 * pageBytes))
+      const { rewrites } = inode
+      await file.write([page(2)], 2 * pageBytes)
+      assert.equal(inode.rewrites, rewrites)
+      assert.ok(!inode.isDurable(2 * pageBytes, 3 * pageBytes))
+      await file.sync()
+      assert.ok(inode.isDurable(0, 3 * pageBytes))
+      await file.write([page(3)], 0)
+      assert.ok(inode.rewrites > rewrites)
+    },
+    { writeBackChance: 0 },
+  )
+})

@@ -100,7 +100,7 @@ type Attempt<T> = {
 
 /** The machine's disk: it survives the node. */
 export class SimulatedDisk {
-  readonly names = new Names()
+  names = new Names()
   readonly options: DiskOptions
   /** Called before every operation; for exhaustive error injection and crashes at a given point. */
   intercept: ((operation: DiskOperation) => Interception) | undefined
@@ -111,6 +111,7 @@ export class SimulatedDisk {
   /** No less than `usedBytes`. */
   #usedBytesMost = 0
   #failing: FailingRange[] = []
+  #hungUntilNs = 0
   #failNextSync: string[] = []
   readonly #inFlight = new Set<() => void>()
   readonly #locks = new Map<string, Owner>()
@@ -159,8 +160,29 @@ export class SimulatedDisk {
     this.#failing.push({ path: normal(path), kind, from, to, code })
   }
 
+  /** Nothing that is asked of the disk from now on is done before so many milliseconds are over. */
+  hang(ms: number): void {
+    this.#hungUntilNs = this.scheduler.nowNs + ms * 1e6
+  }
+
+  /** The machine gets a new disk, with nothing on it. Only while it has no power. */
+  replaceWithEmpty(): void {
+    this.names = new Names()
+    this.#usedBytesMost = 0
+  }
+
+  /** The disks of two machines change places. Only while both have no power. */
+  swapWith(other: SimulatedDisk): void {
+    const { names } = this
+    this.names = other.names
+    other.names = names
+    this.#usedBytesMost = this.usedBytes
+    other.#usedBytesMost = other.usedBytes
+  }
+
   heal(): void {
     this.#failing = []
+    this.#hungUntilNs = 0
     this.#failNextSync = []
     this.options.syncErrorChance = 0
     this.options.readErrorChance = 0
@@ -282,7 +304,8 @@ export class SimulatedDisk {
         }
       }
       this.#inFlight.add(abandon)
-      this.scheduler.after(attempt.latencyNs, owner, `disk ${kind} done`, () => {
+      const hungNs = Math.max(0, this.#hungUntilNs - this.scheduler.nowNs)
+      this.scheduler.after(hungNs + attempt.latencyNs, owner, `disk ${kind} done`, () => {
         this.#inFlight.delete(abandon)
         try {
           if (interception !== undefined) {

@@ -29,6 +29,8 @@ export interface SyncSnapshot {
 
 export class Inode {
   modifiedMs = 0
+  /** Counts what changed other than by appending: whoever has read the file must read it again. */
+  rewrites = 0
   #size = 0
   #durableSize = 0
   #cached: Buffer = Buffer.alloc(0)
@@ -63,9 +65,20 @@ export class Inode {
     return Buffer.from(this.#cached.subarray(0, this.#size))
   }
 
+  /** What programs see from one position to another, without a copy: not to be kept. */
+  view(from: number, to: number): Buffer {
+    return this.#cached.subarray(from, Math.min(to, this.#size))
+  }
+
+  /** Whether the medium holds what programs see between two positions. */
+  isDurable(from: number, to: number): boolean {
+    return to <= this.#durableSize && this.#cached.compare(this.#durable, from, to, from, to) === 0
+  }
+
   write(bytes: Uint8Array, position: number): void {
     if (bytes.length === 0) return
     const end = position + bytes.length
+    if (position < this.#size) this.rewrites += 1
     if (end > this.#cached.length) this.#cached = grown(this.#cached, end)
     this.#cached.set(bytes, position)
     this.#touch(Math.min(position, this.#size), end)
@@ -73,6 +86,7 @@ export class Inode {
   }
 
   truncate(size: number): void {
+    this.rewrites += 1
     if (size >= this.#size) {
       if (size > this.#cached.length) this.#cached = grown(this.#cached, size)
       this.#touch(this.#size, size)
@@ -158,6 +172,7 @@ export class Inode {
 
   /** The page cache drops pages: those of a failed sync come back as the medium has them. */
   evict(): void {
+    this.rewrites += 1
     for (const page of this.#lost) {
       const at = page * pageBytes
       const end = Math.min(this.#size, at + pageBytes)
@@ -172,6 +187,7 @@ export class Inode {
   }
 
   powerCut(random: SeededRandom, how: PowerCut): void {
+    this.rewrites += 1
     let size = this.#durableSize
     const cut = this.#cutOff
     const dirty = [...this.#dirty.keys()].sort((a, b) => a - b)
@@ -218,6 +234,7 @@ export class Inode {
   /** The medium decays: both images change, without any error. */
   corrupt(position: number, change: (byte: number) => number): void {
     if (position >= this.#size) return
+    this.rewrites += 1
     this.#cached[position] = change(this.#cached[position]!)
     if (position < this.#durable.length) this.#durable[position] = this.#cached[position]!
   }

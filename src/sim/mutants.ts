@@ -4,6 +4,7 @@
  * Owns the list: each is a change of one place (of two, where one alone changes nothing) in the built program, which the command applies to a copy. Nothing
  * of it is in the program itself. `find` must be there exactly once: a mutant that no longer fits its place is an error, not a success.
  */
+import { clusterMutants } from "./cluster-mutants.js"
 import { groupMutants } from "./group-mutants.js"
 
 export interface MutantEdit {
@@ -17,7 +18,7 @@ export interface Mutant {
   readonly name: string
   readonly edits: readonly MutantEdit[]
   /** Where the fault shows soonest. Default: `broker`. */
-  readonly workload?: "broker" | "log" | "groups"
+  readonly workload?: "broker" | "log" | "groups" | "cluster"
 }
 
 const one = (name: string, file: string, find: string, replace: string): Mutant => ({
@@ -241,4 +242,4 @@ const logAndBrokerMutants: readonly Mutant[] = [
   },
 ]
 
-export const mutants: readonly Mutant[] = [...logAndBrokerMutants, ...groupMutants]
+export const mutants: readonly Mutant[] = [...logAndBrokerMutants, ...groupMutants, ...clusterMutants]

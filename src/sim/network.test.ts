@@ -215,3 +215,20 @@ test("memory that changes before it was sent stops the run", async () => {
     /changed before it was sent/,
   )
 })
+
+test("a slow link is slow in its direction, until it is quick again", async () => {
+  await stories(async ({ world, near, far }) => {
+    const tookMs = async (from: End, to: End) => {
+      const before = to.bytes
+      const startMs = world.nowMs
+      from.connection.send([Buffer.alloc(10)])
+      while (to.bytes === before) await world.sleep(1)
+      return world.nowMs - startMs
+    }
+    world.network.slowLink("client", "server", { least: 300e6, spread: 0 })
+    assert.ok((await tookMs(near, far)) > 300)
+    assert.ok((await tookMs(far, near)) < 10)
+    world.network.quickLink("client", "server")
+    assert.ok((await tookMs(near, far)) < 10)
+  })
+})

@@ -14,6 +14,7 @@ import { SimulatedConnection } from "./connection.js"
 import type { Incarnation, Machine } from "./machine.js"
 import type { SeededRandom } from "./random.js"
 import type { Owner, Scheduler } from "./scheduler.js"
+import { type FrameWatcher, tapConnection } from "./wire-tap.js"
 
 export interface NetworkOptions {
   /** One way, each packet: from `least` to the sum. */
@@ -63,8 +64,12 @@ export class SimulatedNetwork {
   readonly #machines = new Map<string, Machine>()
   readonly #listeners = new Map<Machine, Map<number, BoundListener>>()
   readonly #cut = new Set<string>()
+  readonly #slow = new Map<string, { least: number; spread: number }>()
+  /** Sees every frame on its way, and may hold it up. */
+  watcher: FrameWatcher | undefined
   readonly #connections = new Set<SimulatedConnection>()
   #nextPort = 0
+  #nextConnection = 0
   readonly wires = wires
 
   constructor(
@@ -102,6 +107,15 @@ export class SimulatedNetwork {
     this.#cut.delete(`${to}>${from}`)
   }
 
+  /** What gets from one machine to the other takes so much longer, until `quickLink`. */
+  slowLink(from: string, to: string, latencyNs: { least: number; spread: number }): void {
+    this.#slow.set(`${from}>${to}`, latencyNs)
+  }
+
+  quickLink(from: string, to: string): void {
+    this.#slow.delete(`${from}>${to}`)
+  }
+
   /** Cuts every link between machines of different groups. */
   partition(groups: readonly (readonly string[])[]): void {
     for (const [i, group] of groups.entries())
@@ -111,6 +125,7 @@ export class SimulatedNetwork {
   /** All links work, and no new faults happen by chance. */
   heal(): void {
     this.#cut.clear()
+    this.#slow.clear()
     this.options.resetChance = 0
     this.options.stallChance = 0
   }
@@ -137,7 +152,9 @@ export class SimulatedNetwork {
     const { latencyNs, stallChance, stallNsMax } = this.options
     if (from === to) return latencyNs.least / 4 + this.random.int(latencyNs.least + 1)
     const stall = this.random.chance(stallChance) ? this.random.int(stallNsMax) : 0
-    return latencyNs.least + this.random.int(latencyNs.spread + 1) + stall
+    const slow = this.#slow.get(`${from.name}>${to.name}`)
+    const extra = slow === undefined ? 0 : slow.least + this.random.int(slow.spread + 1)
+    return latencyNs.least + this.random.int(latencyNs.spread + 1) + stall + extra
   }
 
   forget(connection: SimulatedConnection): void {
@@ -218,6 +235,8 @@ export class SimulatedNetwork {
         const near = new SimulatedConnection(this, machine, incarnation, localPort)
         const far = new SimulatedConnection(this, target, listener.incarnation, address.port)
         near.join(far)
+        if (this.watcher !== undefined)
+          [near.tap, far.tap] = tapConnection(this.watcher, this.#nextConnection++, machine.name, target.name)
         this.#connections.add(near)
         this.#connections.add(far)
         this.scheduler.after(0, listener.incarnation, "accept", () => {

@@ -1,0 +1,174 @@
+/**
+ * The logs on a simulated disk, read from outside: which batches are there, and which of them are on the medium.
+ *
+ * Owns walking Kafka's folders and files; asks no node. Reads again only what changed. What a node holds in memory alone is not seen.
+ */
+import {
+  batchBaseOffset,
+  batchBytes,
+  batchChecksum,
+  batchHeaderBytes,
+  batchLastOffset,
+  batchLeaderEpoch,
+} from "../protocol/batch-header.js"
+import { decodePartitionMetadata, partitionMetadataFile } from "../storage/checkpoint-files.js"
+import type { SimulatedDisk } from "./disk.js"
+import { Inode } from "./inode.js"
+import { Folder } from "./names.js"
+
+export interface StoredBatch {
+  readonly baseOffset: number
+  readonly nextOffset: number
+  readonly leaderEpoch: number
+  readonly checksum: number
+  readonly file: Inode
+  readonly from: number
+  readonly to: number
+}
+
+interface ReadFile {
+  rewrites: number
+  readTo: number
+  batches: StoredBatch[]
+}
+
+const folderName = /^(.+)-(\d+)$/
+const logFile = /^\d{20}\.log$/
+export const metadataTopic = "__cluster_metadata"
+
+const bytesOf = (batch: StoredBatch): Buffer => batch.file.view(batch.from, batch.to)
+
+/** One replica's log. */
+export class StoredLog {
+  constructor(
+    readonly topic: string,
+    readonly partition: number,
+    readonly batches: readonly StoredBatch[],
+  ) {}
+
+  get startOffset(): number {
+    return this.batches[0]?.baseOffset ?? 0
+  }
+
+  get endOffset(): number {
+    return this.batches.at(-1)?.nextOffset ?? 0
+  }
+
+  /** Index of the first batch that ends after the offset. */
+  indexOf(offset: number): number {
+    let low = 0
+    let high = this.batches.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.batches[middle]!.nextOffset > offset) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+
+  at(offset: number): StoredBatch | undefined {
+    const batch = this.batches[this.indexOf(offset)]
+    return batch !== undefined && batch.baseOffset <= offset ? batch : undefined
+  }
+
+  bytes(batch: StoredBatch): Buffer {
+    return bytesOf(batch)
+  }
+}
+
+const files = new WeakMap<Inode, ReadFile>()
+
+function batchesOf(file: Inode): readonly StoredBatch[] {
+  let known = files.get(file)
+  if (known === undefined || known.rewrites !== file.rewrites)
+    files.set(file, (known = { rewrites: file.rewrites, readTo: 0, batches: [] }))
+  while (known.readTo + batchHeaderBytes <= file.size) {
+    const header = file.view(known.readTo, known.readTo + batchHeaderBytes)
+    const length = batchBytes(header)
+    if (length < batchHeaderBytes || known.readTo + length > file.size) break
+    known.batches.push({
+      baseOffset: batchBaseOffset(header),
+      nextOffset: batchLastOffset(header) + 1,
+      leaderEpoch: batchLeaderEpoch(header),
+      checksum: batchChecksum(header),
+      file,
+      from: known.readTo,
+      to: known.readTo + length,
+    })
+    known.readTo += length
+  }
+  return known.batches
+}
+
+export const isDurable = (batch: StoredBatch): boolean => batch.file.isDurable(batch.from, batch.to)
+
+export class DiskLogs {
+  constructor(readonly disk: SimulatedDisk) {}
+
+  /**
+   * By topic id and partition, as `<id>/<n>`; the metadata log as `__cluster_metadata/0`. Several where a replica was made anew in another directory since its own failed: the node knows
+   * which of them counts.
+   */
+  logs(): Map<string, StoredLog[]> {
+    const found = new Map<string, StoredLog[]>()
+    for (const directory of this.disk.names.root.cached.values()) {
+      if (!(directory instanceof Folder)) continue
+      for (const [name, folder] of directory.cached) {
+        const match = folderName.exec(name)
+        if (match === null || !(folder instanceof Folder)) continue
+        const key = this.#keyOf(match[1]!, Number(match[2]), folder)
+        if (key !== undefined)
+          found.set(key, [...(found.get(key) ?? []), this.#log(match[1]!, Number(match[2]), folder)])
+      }
+    }
+    return found
+  }
+
+  /** Those of one partition. */
+  copies(key: string, topic: string): StoredLog[] {
+    const found: StoredLog[] = []
+    const partition = Number(key.slice(key.indexOf("/") + 1))
+    for (const directory of this.disk.names.root.cached.values()) {
+      const folder = directory instanceof Folder ? directory.cached.get(`${topic}-${partition}`) : undefined
+      if (folder instanceof Folder && this.#keyOf(topic, partition, folder) === key)
+        found.push(this.#log(topic, partition, folder))
+    }
+    return found
+  }
+
+  /** Undefined: there is none, or it is not to be seen which of several counts. */
+  log(key: string, topic: string): StoredLog | undefined {
+    const [log, ...others] = this.copies(key, topic)
+    return others.length > 0 ? undefined : log
+  }
+
+  /** What a start after a power cut would find in a file of the metadata log's folder. Undefined: it is not sure to be there. */
+  durableMetadataFile(name: string): Buffer | undefined {
+    for (const directory of this.disk.names.root.durable.values()) {
+      const folder = directory instanceof Folder ? directory.durable.get(`${metadataTopic}-0`) : undefined
+      const file = folder instanceof Folder ? folder.durable.get(name) : undefined
+      if (file instanceof Inode) return file.isDurable(0, file.size) ? Buffer.from(file.view(0, file.size)) : undefined
+    }
+    return undefined
+  }
+
+  #keyOf(topic: string, partition: number, folder: Folder): string | undefined {
+    if (topic === metadataTopic) return `${metadataTopic}/0`
+    const file = folder.cached.get(partitionMetadataFile)
+    const topicId = file instanceof Inode ? decodePartitionMetadata(file.contents()) : undefined
+    return topicId === undefined ? undefined : `${topicId}/${partition}`
+  }
+
+  #log(topic: string, partition: number, folder: Folder): StoredLog {
+    const segments = [...folder.cached]
+      .filter(([name, file]) => logFile.test(name) && file instanceof Inode)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+    return new StoredLog(
+      topic,
+      partition,
+      segments.length === 1
+        ? batchesOf(segments[0]![1] as Inode)
+        : segments.flatMap(([, file]) => batchesOf(file as Inode)),
+    )
+  }
+}

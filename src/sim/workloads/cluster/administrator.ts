@@ -1,0 +1,250 @@
+/**
+ * The administrator of the cluster workload: makes, deletes, moves and changes, one thing after the other, and remembers what it was told.
+ *
+ * Owns all changes of metadata by clients, so that what anyone may be told of it is known. A change without an answer stays possible until it is asked for again with one.
+ */
+import type { Env } from "../../../env/env.js"
+import { Errors } from "../../../protocol/errors.js"
+import type { Api, RequestInputOf, ResponseOf } from "../../../protocol/message.js"
+import { alterPartitionReassignments } from "../../../protocol/messages/alter-partition-reassignments.js"
+import { createPartitions } from "../../../protocol/messages/create-partitions.js"
+import { createTopics } from "../../../protocol/messages/create-topics.js"
+import { deleteRecords } from "../../../protocol/messages/delete-records.js"
+import { deleteTopics } from "../../../protocol/messages/delete-topics.js"
+import { electLeaders } from "../../../protocol/messages/elect-leaders.js"
+import { incrementalAlterConfigs } from "../../../protocol/messages/incremental-alter-configs.js"
+import { metadata } from "../../../protocol/messages/metadata.js"
+import type { SeededRandom } from "../../random.js"
+import { ClusterClient } from "./cluster-client.js"
+import { type ClusterModel, ClusterTopic } from "./model.js"
+
+const topicResource = 2
+const zeroId = "AAAAAAAAAAAAAAAAAAAAAA"
+const partitionsMax = 8
+
+/** Settings that change while records flow, and values they take. */
+const changingConfigs: Readonly<Record<string, readonly string[]>> = {
+  "flush.messages": ["1", "100", "9223372036854775807"],
+  "index.interval.bytes": ["1", "300", "4096"],
+  "segment.index.bytes": ["64", "1024", "10485760"],
+}
+
+export class ClusterAdministrator {
+  readonly #random: SeededRandom
+  readonly #client: ClusterClient
+
+  constructor(
+    readonly model: ClusterModel,
+    env: Env,
+    readonly brokerIds: readonly number[],
+  ) {
+    this.#random = model.random.fork("administrator")
+    this.#client = new ClusterClient(model, env, "administrator", this.#random, 10_000)
+  }
+
+  async run(): Promise<void> {
+    const { model } = this
+    for (const slot of model.options.topics.keys()) await this.#create(slot)
+    for (let left = model.options.administrations; left > 0 && !model.isEnding; left--) {
+      await this.#pause(this.#random.magnitude(16, model.options.runMs))
+      await this.#something()
+    }
+    this.#client.close()
+  }
+
+  #pause(ms: number): Promise<void> {
+    return this.model.pause(this.#client.env, ms)
+  }
+
+  /** One try. Undefined: no answer. */
+  async #ask<A extends Api>(api: A, request: RequestInputOf<A>): Promise<ResponseOf<A> | undefined> {
+    const answer = await this.#client.ask(api, request)
+    return answer.ok ? answer.value : undefined
+  }
+
+  async #something(): Promise<void> {
+    const random = this.#random
+    const { model } = this
+    const slot = random.int(model.options.topics.length)
+    const topic = model.topics[slot]
+    if (topic === undefined || !topic.isLive) return this.#create(slot)
+    switch (random.int(7)) {
+      case 0:
+        if (topic.options.isRecreated) return this.#recreate(slot, topic)
+        return this.#deleteRecords(topic)
+      case 1:
+        return this.#addPartition(topic)
+      case 2:
+        return this.#changeConfig(topic)
+      case 3:
+      case 4:
+        return this.#electLeaders(topic)
+      default:
+        return this.#reassign(topic)
+    }
+  }
+
+  async #create(slot: number): Promise<void> {
+    const { model } = this
+    const options = model.options.topics[slot]!
+    const name = `topic${slot}`
+    while (!model.isOver) {
+      const answer = await this.#ask(createTopics, {
+        topics: [
+          {
+            name,
+            numPartitions: options.partitions,
+            replicationFactor: options.replicationFactor,
+            assignments: [],
+            configs: Object.entries(options.configs).map(([key, value]) => ({ name: key, value })),
+          },
+        ],
+        timeoutMs: 5000,
+      })
+      const result = answer?.topics[0]
+      if (result?.errorCode === Errors.NONE) return this.#made(slot, name, result.topicId)
+      // Refused because too few brokers are there, or no answer: it may be there all the same.
+      const found = await this.#find(name)
+      if (found !== undefined) return this.#made(slot, name, found)
+      if (model.isEnding) return
+      await this.#pause(100 + this.#random.int(1000))
+    }
+  }
+
+  /** The id of a topic that is not known yet. What a broker that lags says of a former one is not taken. */
+  async #find(name: string): Promise<string | undefined> {
+    const answer = await this.#ask(metadata, {
+      topics: [{ name, topicId: zeroId }],
+      allowAutoTopicCreation: false,
+      includeTopicAuthorizedOperations: false,
+      includeClusterAuthorizedOperations: false,
+    })
+    const topic = answer?.topics[0]
+    if (topic?.errorCode !== Errors.NONE) return undefined
+    return this.model.everyTopic.some(({ topicId }) => topicId === topic.topicId) ? undefined : topic.topicId
+  }
+
+  #made(slot: number, name: string, topicId: string): void {
+    const { model } = this
+    const options = model.options.topics[slot]!
+    const topic = new ClusterTopic(model, name, topicId, model.everyTopic.length, options, options.partitions)
+    model.topics[slot] = topic
+    model.everyTopic.push(topic)
+    model.counts.topics += 1
+    this.#acknowledged(`topic ${topicId}`, "exists")
+    this.#acknowledged(`partitions of ${topicId}`, String(options.partitions))
+    for (const [key, value] of Object.entries(options.configs)) this.#acknowledged(`${key} of ${topicId}`, value)
+  }
+
+  #acknowledged(fact: string, value: string): void {
+    this.model.facts.observe({ kind: "fact acknowledged", fact, value })
+  }
+
+  #written(fact: string, value: string): void {
+    this.model.facts.observe({ kind: "fact written", fact, value })
+  }
+
+  async #recreate(slot: number, topic: ClusterTopic): Promise<void> {
+    const { model } = this
+    topic.isLive = false
+    const fact = `topic ${topic.topicId}`
+    this.#written(fact, "is gone")
+    for (;;) {
+      const answer = await this.#ask(deleteTopics, {
+        topics: [{ name: null, topicId: topic.topicId }],
+        topicNames: [],
+        timeoutMs: 5000,
+      })
+      const errorCode = answer?.responses[0]?.errorCode
+      if (errorCode === Errors.NONE || errorCode === Errors.UNKNOWN_TOPIC_ID) break
+      if (model.isEnding || model.isOver) return
+      await this.#pause(this.#random.int(1000))
+    }
+    this.#acknowledged(fact, "is gone")
+    model.counts.deletedTopics += 1
+    if (this.#random.chance(0.3)) await this.#pause(this.#random.int(3000))
+    await this.#create(slot)
+  }
+
+  async #deleteRecords(topic: ClusterTopic): Promise<void> {
+    const { model } = this
+    const partition = this.#random.int(topic.partitions)
+    const leader = this.#client.leaderOf(topic, partition)
+    if (leader === undefined) return void (await this.#client.refresh())
+    const connection = await this.#client.connectionTo(leader.leaderId)
+    if (connection === undefined) return void (await this.#client.refresh())
+    const offset = this.#random.magnitude(1, 256)
+    const number = topic.numberOf(partition)
+    model.history.deletable(number, offset)
+    topic.hasDeletions.add(partition)
+    const answer = await connection.send(
+      deleteRecords,
+      deleteRecords.maxVersion,
+      { topics: [{ name: topic.name, partitions: [{ partitionIndex: partition, offset }] }], timeoutMs: 5000 },
+      10_000,
+    )
+    const result = answer.ok ? answer.value.topics[0]?.partitions[0] : undefined
+    if (result?.errorCode !== Errors.NONE || !topic.isLive) return
+    model.history.deleted(number, Math.min(offset, result.lowWatermark))
+  }
+
+  async #addPartition(topic: ClusterTopic): Promise<void> {
+    if (topic.partitions >= partitionsMax) return
+    const count = topic.partitions + 1
+    const fact = `partitions of ${topic.topicId}`
+    this.#written(fact, String(count))
+    const answer = await this.#ask(createPartitions, {
+      topics: [{ name: topic.name, count, assignments: null }],
+      timeoutMs: 5000,
+      validateOnly: false,
+    })
+    if (answer?.results[0]?.errorCode !== Errors.NONE) return
+    this.#acknowledged(fact, String(count))
+    topic.partitions = count
+  }
+
+  async #changeConfig(topic: ClusterTopic): Promise<void> {
+    const random = this.#random
+    const key = random.pick(Object.keys(changingConfigs))
+    const value = random.pick(changingConfigs[key]!)
+    const fact = `${key} of ${topic.topicId}`
+    this.#written(fact, value)
+    const answer = await this.#ask(incrementalAlterConfigs, {
+      resources: [
+        { resourceType: topicResource, resourceName: topic.name, configs: [{ name: key, configOperation: 0, value }] },
+      ],
+      validateOnly: false,
+    })
+    if (answer?.responses[0]?.errorCode !== Errors.NONE) return
+    this.model.counts.configChanges += 1
+    this.#acknowledged(fact, value)
+  }
+
+  async #electLeaders(topic: ClusterTopic): Promise<void> {
+    const answer = await this.#ask(electLeaders, {
+      electionType: 0,
+      topicPartitions: [{ topic: topic.name, partitions: [this.#random.int(topic.partitions)] }],
+      timeoutMs: 5000,
+    })
+    if (answer !== undefined && answer.errorCode === Errors.NONE) this.model.counts.elections += 1
+  }
+
+  /** To other brokers, or an end to what is under way. */
+  async #reassign(topic: ClusterTopic): Promise<void> {
+    const random = this.#random
+    const count = random.chance(0.8) ? topic.options.replicationFactor : random.between(1, this.brokerIds.length)
+    const partitions = Array.from({ length: topic.partitions }, (_, partitionIndex) => partitionIndex)
+      .filter(() => random.chance(0.5))
+      .map((partitionIndex) => ({
+        partitionIndex,
+        replicas: random.chance(0.1)
+          ? null
+          : random.shuffle([...this.brokerIds]).slice(0, Math.max(count, topic.options.minInsyncReplicas)),
+      }))
+    const answer = await this.#ask(alterPartitionReassignments, {
+      timeoutMs: 5000,
+      topics: [{ name: topic.name, partitions }],
+    })
+    if (answer?.errorCode === Errors.NONE) this.model.counts.reassignments += partitions.length
+  }
+}

@@ -1,0 +1,367 @@
+/**
+ * Looks at the wires and the disks of a cluster while it runs, and holds up a message now and then.
+ *
+ * Owns what is believed of what nodes tell each other, and feeds the checkers of `checkers/cluster`. Asks no node and shares no state with any. What a message says is compared with the sender's disk at the moment it goes out.
+ */
+import { Reader } from "../../../base/reader.js"
+import { decodeRecord } from "../../../metadata/records.js"
+import { batchChecksum, isControlBatch } from "../../../protocol/batch-header.js"
+import { Errors } from "../../../protocol/errors.js"
+import type { Api, RequestOf, ResponseOf } from "../../../protocol/message.js"
+import { beginQuorumEpoch } from "../../../protocol/messages/begin-quorum-epoch.js"
+import { fetch } from "../../../protocol/messages/fetch.js"
+import { produce } from "../../../protocol/messages/produce.js"
+import { vote } from "../../../protocol/messages/vote.js"
+import { batchesIn, recordsOf } from "../../../protocol/record-batch.js"
+import { decodeRequestHeader, decodeResponseHeader } from "../../../protocol/request-header.js"
+import { parseQuorumState, quorumStateFile } from "../../../raft/quorum-state.js"
+import { CommittedRecords } from "../../checkers/cluster/committed-records.js"
+import { whyMisshapen } from "../../checkers/cluster/log-shape.js"
+import { PartitionStates } from "../../checkers/cluster/partition-states.js"
+import { QuorumElections } from "../../checkers/cluster/quorum-elections.js"
+import { DiskLogs, isDurable, metadataTopic, type StoredLog } from "../../disk-logs.js"
+import type { SeededRandom } from "../../random.js"
+import type { FrameWatcher, WireFrame } from "../../wire-tap.js"
+import type { ClusterModel, ClusterTopic } from "./model.js"
+import type { NodeLife } from "./node-life.js"
+
+const metadataTopicId = "AAAAAAAAAAAAAAAAAAAAAQ"
+const metadataKey = `${metadataTopic}/0`
+
+type FetchRequest = RequestOf<typeof fetch>
+type FetchedPartition = ResponseOf<typeof fetch>["responses"][number]["partitions"][number]
+
+/** Where a fetch session of a follower stands in each partition, and since which request. */
+type SessionPositions = Map<string, { offset: number; since: number }>
+
+export class ClusterWatch implements FrameWatcher {
+  readonly committed: CommittedRecords
+  readonly elections: QuorumElections
+  readonly states: PartitionStates
+  readonly #disks = new Map<string, DiskLogs>()
+  readonly #lives = new Map<string, NodeLife>()
+  readonly #sessions = new Map<number, SessionPositions>()
+  /** By follower and partition: up to where its log was the leader's, and committed. */
+  readonly #agreed = new Map<string, Map<string, number>>()
+  readonly #random: SeededRandom
+  #hasNewDisk = false
+  /** Until then a message may be on its way. */
+  heldUpUntilMs = 0
+
+  constructor(
+    readonly model: ClusterModel,
+    lives: readonly NodeLife[],
+    readonly holdsUpMessages: () => boolean,
+  ) {
+    this.#random = model.world.random.fork("watch")
+    for (const life of lives) {
+      this.#disks.set(life.name, new DiskLogs(life.node.disk))
+      this.#lives.set(life.name, life)
+      this.#agreed.set(life.name, new Map())
+    }
+    const report = (what: string) => model.violated(what)
+    this.committed = new CommittedRecords(
+      (what) => report(`committed records are the same everywhere (L2 L6 R3 R4): ${what}`),
+      (key) => this.#nameOf(key),
+    )
+    this.elections = new QuorumElections((what) => report(`elections of the quorum: ${what}`))
+    this.states = new PartitionStates(
+      (what) => report(`elections of partitions: ${what}`),
+      {
+        minInsyncReplicas: (topicId) => this.#topic(topicId)?.options.minInsyncReplicas ?? Number.POSITIVE_INFINITY,
+        mayBeUnclean: (topicId) => this.#topic(topicId)?.flushPolicy !== "flush" || this.#hasNewDisk,
+      },
+      (topicId, partition, leaderEpoch, leaderId) => {
+        const topic = this.#topic(topicId)
+        if (topic !== undefined) model.history.leader(topic.numberOf(partition), leaderEpoch, leaderId)
+      },
+    )
+  }
+
+  get quorumLeaderId(): number {
+    return this.elections.leaderId
+  }
+
+  /** Its machine has an empty disk. */
+  newDisk(name: string): void {
+    this.#hasNewDisk = true
+    this.#agreed.get(name)!.clear()
+  }
+
+  passes(frame: WireFrame): number {
+    try {
+      this.#look(frame)
+    } catch (error) {
+      this.model.violated(
+        `messages can be read: ${frame.api.name} v${frame.version} from ${frame.from}: ${String(error)}`,
+      )
+    }
+    const { options, world } = this.model
+    if (!this.holdsUpMessages() || !(options.delayedApis as readonly string[]).includes(frame.api.name)) return 0
+    if (!this.#random.chance(options.delayChance)) return 0
+    this.model.counts.delayed += 1
+    const delayNs = this.#random.between(100, options.delayMsMax) * 1e6
+    this.heldUpUntilMs = Math.max(this.heldUpUntilMs, world.nowMs + delayNs / 1e6)
+    world.scheduler.note("wires", `hold up ${frame.api.name}`, delayNs)
+    return delayNs
+  }
+
+  #look(frame: WireFrame): void {
+    const { request } = frame
+    const isFromNode = this.#disks.has(frame.from)
+    switch (frame.api.key) {
+      case vote.key:
+        if (isFromNode) this.#vote(frame)
+        return
+      case beginQuorumEpoch.key:
+        if (request !== undefined) return
+        for (const { partitions } of decodeRequest(beginQuorumEpoch, frame).topics)
+          for (const { leaderEpoch, leaderId } of partitions) this.elections.leads(leaderEpoch, leaderId)
+        return
+      case fetch.key:
+        if (request === undefined) this.#fetchAsked(frame)
+        else this.#fetchAnswered(frame, request)
+        return
+      case produce.key:
+        if (request !== undefined) this.#produceAnswered(frame, request)
+        return
+      default:
+    }
+  }
+
+  // The quorum.
+
+  #vote(frame: WireFrame): void {
+    const asked = decodeRequest(vote, frame.request ?? frame).topics[0]?.partitions[0]
+    if (asked === undefined) return
+    const { replicaId, replicaEpoch, preVote } = asked
+    if (frame.request === undefined) {
+      // Who asks for votes has its own.
+      if (!preVote) this.elections.votes(replicaId, replicaEpoch, replicaId, this.#medium(frame.from))
+      return
+    }
+    const answer = decodeResponse(vote, frame).topics[0]?.partitions[0]
+    if (answer === undefined) return
+    this.elections.leads(answer.leaderEpoch, answer.leaderId)
+    const voterId = this.#lives.get(frame.from)!.spec.id
+    if (answer.voteGranted && !preVote) this.elections.votes(voterId, replicaEpoch, replicaId, this.#medium(frame.from))
+  }
+
+  #medium(name: string) {
+    const bytes = this.#disks.get(name)!.durableMetadataFile(quorumStateFile)
+    return bytes === undefined ? undefined : parseQuorumState(bytes.toString("utf8"))?.election
+  }
+
+  // Replicas.
+
+  #followerOf(request: FetchRequest): number {
+    return request.replicaState.replicaId >= 0 ? request.replicaState.replicaId : request.replicaId
+  }
+
+  #fetchAsked(frame: WireFrame): void {
+    if (!this.#disks.has(frame.from)) return
+    const request = decodeRequest(fetch, frame)
+    if (this.#followerOf(request) < 0) return
+    let session = this.#sessions.get(frame.connection)
+    if (session === undefined || request.sessionEpoch <= 0) this.#sessions.set(frame.connection, (session = new Map()))
+    for (const { topicId, partitions } of request.forgottenTopicsData)
+      for (const partition of partitions) session.delete(keyOf(topicId, partition))
+    for (const { topicId, partitions } of request.topics)
+      for (const { partition, fetchOffset, ...more } of partitions) {
+        const key = keyOf(topicId, partition)
+        session.set(key, { offset: fetchOffset, since: frame.correlationId })
+        const flushedOffset = (more as { flushedOffset?: number }).flushedOffset ?? -1
+        this.#positionTold(frame.from, key, flushedOffset >= 0 ? flushedOffset : fetchOffset)
+      }
+  }
+
+  /** A follower's position acknowledges what is below it: under `flush` it is on the medium (L8, R6). */
+  #positionTold(name: string, key: string, position: number): void {
+    const life = this.#lives.get(name)!
+    if (key === metadataKey ? !life.spec.isController : this.#topicOf(key)?.flushPolicy !== "flush") return
+    const log = this.#log(name, key)
+    if (log === undefined || log.batches.length === 0 || position <= log.startOffset) return
+    const last = log.batches[log.indexOf(position - 1)]
+    if (last === undefined)
+      this.model.violated(
+        `positions are on the medium (L8 R6): ${name} tells ${position} of ${this.#nameOf(key)}, and its file ends at ${log.endOffset}`,
+      )
+    else if (last.nextOffset <= position && !isDurable(last))
+      this.model.violated(
+        `positions are on the medium (L8 R6): ${name} tells ${position} of ${this.#nameOf(key)}, and the batch at ${last.baseOffset} is not synced`,
+      )
+  }
+
+  #fetchAnswered(frame: WireFrame, asked: WireFrame): void {
+    if (!this.#disks.has(frame.from)) return
+    const request = decodeRequest(fetch, asked)
+    const answer = decodeResponse(fetch, frame)
+    const follower = this.#followerOf(request)
+    const session = this.#sessions.get(frame.connection)
+    for (const { topicId, partitions } of answer.responses)
+      for (const data of partitions) {
+        const key = keyOf(topicId, data.partitionIndex)
+        if (key === metadataKey) this.elections.leads(data.currentLeader.leaderEpoch, data.currentLeader.leaderId)
+        if (data.errorCode !== Errors.NONE || data.divergingEpoch.epoch >= 0 || data.snapshotId.endOffset >= 0) continue
+        const isByLeader = follower >= 0
+        if (isByLeader || this.#leads(frame.from, key)) this.#toldCommitted(frame.from, key, data)
+        const position = session?.get(key)
+        if (follower < 0 || position === undefined || position.since > asked.correlationId) continue
+        const agreed = this.#agreed.get(frame.to)
+        const to = Math.min(position.offset, data.highWatermark)
+        if (agreed !== undefined && to > (agreed.get(key) ?? 0)) agreed.set(key, to)
+      }
+  }
+
+  #leads(name: string, key: string): boolean {
+    return this.states.leaderOf(key) === this.#lives.get(name)!.spec.id
+  }
+
+  #toldCommitted(name: string, key: string, { highWatermark }: FetchedPartition): void {
+    if (highWatermark <= this.committed.endOf(key)) return
+    const topic = this.#topicOf(key)
+    if (key !== metadataKey && (topic === undefined || topic.flushPolicy === "memory")) return
+    if (topic?.lossAllowed.has(partitionOf(key))) {
+      this.committed.forget(key)
+      return
+    }
+    const log = this.#log(name, key)
+    if (log === undefined) return
+    const news = this.committed.told(key, name, highWatermark, log)
+    if (key === metadataKey) for (const batch of news) this.#metadataCommitted(log, batch.baseOffset)
+  }
+
+  #metadataCommitted(log: StoredLog, baseOffset: number): void {
+    const batch = log.at(baseOffset)
+    if (batch === undefined) return
+    const bytes = log.bytes(batch)
+    if (isControlBatch(bytes)) return
+    for (const { value, offset } of recordsOf(bytes, 0)) {
+      if (value === null) continue
+      const record = decodeRecord(value)
+      this.model.remark(() => `metadata ${offset}: ${record.type} ${JSON.stringify(record.value)}`)
+      this.states.committed(record)
+    }
+  }
+
+  /** An acknowledgement of all in-sync replicas means so many synced copies as the topic asks for (L1, L8). */
+  #produceAnswered(frame: WireFrame, asked: WireFrame): void {
+    const { model } = this
+    const request = decodeRequest(produce, asked)
+    if (request.acks !== -1) return
+    const answer = decodeResponse(produce, frame)
+    for (const { topicId, partitionResponses } of answer.responses) {
+      const topic = this.#topic(topicId)
+      if (topic === undefined || !topic.isLive || topic.flushPolicy !== "flush") continue
+      for (const { index, errorCode, baseOffset, logStartOffset } of partitionResponses) {
+        if (errorCode !== Errors.NONE || topic.lossAllowed.has(index) || baseOffset < logStartOffset) continue
+        const records = request.topicData
+          .find((each) => each.topicId === topicId)
+          ?.partitionData.find((each) => each.index === index)?.records as unknown as Buffer | undefined
+        const batch = records === undefined ? undefined : [...batchesIn(records)][0]
+        if (batch === undefined) continue
+        model.counts.ackChecks += 1
+        const checksum = batchChecksum(records!, batch.start)
+        const copies: string[] = []
+        for (const [name, disk] of this.#disks) {
+          const isStored = disk.copies(keyOf(topicId, index), topic.name).some((log) => {
+            const stored = log.at(baseOffset)
+            return stored?.baseOffset === baseOffset && stored.checksum === checksum && isDurable(stored)
+          })
+          if (isStored) copies.push(name)
+        }
+        const least = Math.max(1, topic.minInsyncReplicas - (this.#hasNewDisk ? 1 : 0))
+        if (copies.length < least)
+          model.violated(
+            `acknowledged means synced (L1 L8): ${topic.partitionName(index)} offset ${baseOffset} is acknowledged by ${frame.from}, and synced on ${copies.join() || "none"} where ${least} are asked for`,
+          )
+      }
+    }
+  }
+
+  // Looking at all disks.
+
+  inspect(): void {
+    const { model } = this
+    model.counts.inspections += 1
+    for (const topic of model.everyTopic)
+      for (const partition of topic.lossAllowed) this.committed.forget(keyOf(topic.topicId, partition))
+    for (const [name, disk] of this.#disks) {
+      const life = this.#lives.get(name)!
+      // Before it serves, a torn tail is still there.
+      if (!life.isUp) continue
+      for (const [key, [log, ...others]] of disk.logs()) {
+        if (log === undefined || others.length > 0) continue
+        if (key !== metadataKey && this.#topicOf(key) === undefined) continue
+        const misshapen = whyMisshapen(log.batches)
+        if (misshapen !== undefined)
+          model.violated(`logs are well-formed: ${this.#nameOf(key)} on ${name}: ${misshapen}`)
+        this.committed.follows(key, name, this.#agreed.get(name)!.get(key) ?? 0, log)
+        if (key !== metadataKey && this.states.leaderOf(key) === life.spec.id) this.committed.leads(key, name, log)
+      }
+    }
+  }
+
+  /** All replicas of a partition hold the same bytes (LIV4). */
+  whyNotConverged(): string | undefined {
+    const all = new Map([...this.#disks].map(([name, disk]) => [name, disk.logs()]))
+    for (const topic of this.model.liveTopics) {
+      for (let partition = 0; partition < topic.partitions; partition++) {
+        if (topic.flushPolicy === "memory" || topic.lossAllowed.has(partition)) continue
+        const key = keyOf(topic.topicId, partition)
+        const replicas = [...this.#lives.values()].filter(({ spec }) => this.states.replicasOf(key).includes(spec.id))
+        const copies = replicas.map(({ name }) => ({ name, logs: all.get(name)!.get(key) ?? [] }))
+        const start = Math.max(...copies.flatMap(({ logs }) => logs.map(({ startOffset }) => startOffset)), 0)
+        const [first, ...others] = copies.map(({ name, logs }) => ({
+          name,
+          texts: logs.map((log) => summary(log, start)),
+        }))
+        const different = others.find(({ texts }) => !texts.some((text) => first!.texts.includes(text)))
+        if (different !== undefined)
+          return `${topic.partitionName(partition)} on ${first!.name}: ${last(first!.texts)}, on ${different.name}: ${last(different.texts)}`
+      }
+    }
+    return undefined
+  }
+
+  #log(name: string, key: string): StoredLog | undefined {
+    const topic = key === metadataKey ? metadataTopic : this.#topicOf(key)?.name
+    return topic === undefined ? undefined : this.#disks.get(name)!.log(key, topic)
+  }
+
+  #topic(topicId: string): ClusterTopic | undefined {
+    return this.model.everyTopic.find((topic) => topic.topicId === topicId)
+  }
+
+  #topicOf(key: string): ClusterTopic | undefined {
+    return this.#topic(key.slice(0, key.indexOf("/")))
+  }
+
+  #nameOf(key: string): string {
+    return key === metadataKey ? "the metadata log" : (this.#topicOf(key)?.partitionName(partitionOf(key)) ?? key)
+  }
+}
+
+const keyOf = (topicId: string, partition: number): string =>
+  topicId === metadataTopicId ? metadataKey : `${topicId}/${partition}`
+const partitionOf = (key: string): number => Number(key.slice(key.indexOf("/") + 1))
+
+const summary = (log: StoredLog, from: number): string =>
+  log.batches
+    .slice(log.indexOf(from))
+    .map(({ baseOffset, leaderEpoch, checksum }) => `${baseOffset}:${leaderEpoch}:${checksum.toString(16)}`)
+    .join(" ")
+
+const last = (texts: readonly string[]): string => texts.map((text) => `…${text.slice(-80)}`).join(" or ") || "no log"
+
+function decodeRequest<A extends Api>(api: A, frame: WireFrame): RequestOf<A> {
+  const reader = new Reader(frame.bytes)
+  decodeRequestHeader(reader)
+  return api.request.read(reader, frame.version) as RequestOf<A>
+}
+
+function decodeResponse<A extends Api>(api: A, frame: WireFrame): ResponseOf<A> {
+  const reader = new Reader(frame.bytes)
+  decodeResponseHeader(reader, api, frame.version)
+  return api.response.read(reader, frame.version) as ResponseOf<A>
+}
