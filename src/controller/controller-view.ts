@@ -4,7 +4,13 @@
  * Owns the rules that follow from the image: who lives, who may lead, what a topic asks for. Holds nothing itself: a view is made for one decision, on the head of the log.
  */
 import { type BrokerId, type Uuid, zeroUuid } from "../base/ids.js"
-import type { BrokerRegistration, MetadataImage, PartitionImage, TopicImage } from "../metadata/image.js"
+import {
+  type BrokerRegistration,
+  lostDirectory,
+  type MetadataImage,
+  type PartitionImage,
+  type TopicImage,
+} from "../metadata/image.js"
 import type { MetadataRecord } from "../metadata/records.js"
 import { changePartition, type PartitionChange, type PartitionRules, type PartitionTarget } from "./partition-change.js"
 import type { PartitionIndex, Place } from "./partition-index.js"
@@ -22,8 +28,7 @@ export interface TopicSettings {
 /** The settings as this image has them. */
 export type TopicSettingsOf = (image: MetadataImage, topic: string) => TopicSettings
 
-/** Directory ids below 100 are words (KIP-858): not chosen yet (0), on a directory that is gone (1), not said by an old version (2). */
-const lostDirectory: Uuid = "AAAAAAAAAAAAAAAAAAAAAQ"
+/** Directory ids below 100 are words (KIP-858): not chosen yet (0), lost (1, `lostDirectory`), not said by an old version (2). */
 const migratingDirectory: Uuid = "AAAAAAAAAAAAAAAAAAAAAg"
 const reservedDirectoriesMax = 100
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { lostDirectory } from "../metadata/image.js"
 import { assignReplicasToDirs as api } from "../protocol/messages/assign-replicas-to-dirs.js"
 import { assignReplicasToDirs } from "./directories.js"
 import { ClusterTest, directoryOf, idOf } from "./testing/cluster-test.js"
@@ -47,6 +48,25 @@ test("an assignment that says what is known changes nothing, and one of what is 
   assert.equal(assign(t, 2, directoryOf(2, 1), idOf("gone", 0)), 100)
   assert.equal(assign(t, 2, directoryOf(2, 1), idOf("orders", 0), 7), 3)
   assert.equal(t.partition("orders"), before)
+})
+
+test("a replica whose log is lost leads nothing and is counted on no more where others are in sync", () => {
+  const t = cluster()
+  assert.equal(assign(t, 2, lostDirectory), 0)
+  assert.equal(t.state("orders"), "1@0 isr 1")
+  assert.deepEqual(t.partition("orders").elr, [])
+  // Made anew, it is where its broker says, and joins when it has caught up.
+  assert.equal(assign(t, 2, directoryOf(2, 1)), 0)
+  assert.deepEqual(t.partition("orders").directories, [directoryOf(1), directoryOf(2, 1)])
+  assert.equal(t.state("orders"), "1@0 isr 1")
+})
+
+test("the last replica in sync is waited for though its log is lost", () => {
+  const t = cluster()
+  assert.equal(assign(t, 2, lostDirectory), 0)
+  assert.equal(assign(t, 1, lostDirectory), 0)
+  assert.equal(t.partition("orders").leader, -1)
+  assert.deepEqual([t.partition("orders").isr, t.partition("orders").elr], [[], [1]])
 })
 
 test("a report of another life of the broker is refused", () => {

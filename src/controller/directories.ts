@@ -4,7 +4,7 @@
  * Owns the records of a report. The broker tells what it saw last: what is known already changes nothing. Source: Kafka's ReplicationControlManager.handleAssignReplicasToDirs.
  */
 import type { BrokerId, Uuid } from "../base/ids.js"
-import { topicById } from "../metadata/image.js"
+import { lostDirectory, topicById } from "../metadata/image.js"
 import type { MetadataRecord } from "../metadata/records.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
 import type { RequestOf, ResponseInputOf } from "../protocol/message.js"
@@ -68,6 +68,8 @@ function assignment(view: ControllerView, place: Place, brokerId: BrokerId, dire
   const directories = new Map([[brokerId, directoryId]])
   const before = replicaDirectory(partition, brokerId)
   const isr = partition.isr.filter((id) => id !== brokerId)
+  // A damaged log will be replaced by an empty one. Where others are in sync nothing rests on it; where none is, it stays what there is to wait for.
+  if (directoryId === lostDirectory && isr.length > 0) return { directories, isr, uncleanReplica: brokerId }
   if (!hasDirectory(view.image, brokerId, directoryId)) return { directories, isr }
   // A replica moves between directories that are there. One that turns up elsewhere while its directory is gone was made anew, and is empty.
   const isNew = before !== undefined && !isReservedDirectory(before) && !hasDirectory(view.image, brokerId, before)

@@ -50,6 +50,9 @@ export interface PartitionImage {
   readonly lastKnownElr: readonly BrokerId[]
 }
 
+/** Of a replica whose log is not to be had any more (KIP-858): its broker says so, and then begins anew. */
+export const lostDirectory: Uuid = "AAAAAAAAAAAAAAAAAAAAAQ"
+
 /** Where this broker holds its replica of a partition. */
 export interface DirectoryAssignment {
   readonly topicId: Uuid

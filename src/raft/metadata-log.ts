@@ -298,6 +298,7 @@ export class MetadataLog {
         this.#waiters.look()
       },
       onAppendsLost: (_log, endOffset) => this.#onAppendsLost(endOffset),
+      onDamaged: () => {},
       onOffline: (_log, reason) => this.#onOffline(reason),
     }
     this.#tellVoters()

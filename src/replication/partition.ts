@@ -24,6 +24,8 @@ export interface PartitionHome extends ReplicaBrokers {
   isrProposed(partition: Partition): void
   /** `logEndOffset` or `flushedOffset` of a replica that follows has moved, or it has gone offline. */
   followerAdvanced(partition: Partition): void
+  /** What its log had promised to keep cannot be read. */
+  foundDamaged(partition: Partition, problem: string): void
   /** Its log serves nothing any more. */
   wentOffline(partition: Partition): void
 }
@@ -447,6 +449,10 @@ export class Partition implements LogListener {
     this.#listeners.lost(endOffset)
     this.#failWaiters(endOffset + 1, Errors.KAFKA_STORAGE_ERROR)
     if (!this.isLeader) this.home.followerAdvanced(this)
+  }
+
+  onDamaged(_log: Log, problem: string): void {
+    this.home.foundDamaged(this, problem)
   }
 
   onOffline(): void {

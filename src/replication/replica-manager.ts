@@ -11,6 +11,7 @@ import { DiskError, type Env, type Timer } from "../env/env.js"
 import {
   type DirectoryAssignment,
   emptyImage,
+  lostDirectory,
   type MetadataImage,
   type PartitionImage,
   type TopicImage,
@@ -161,6 +162,11 @@ export class ReplicaManager implements PartitionHome {
     this.#fetchers?.advanced(partition)
   }
 
+  /** Where others have the records this replica is given up and begins anew from theirs; where nobody has, what can be read of it is still served. */
+  foundDamaged({ log, state }: Partition, problem: string): void {
+    if (this.#isKeptByOthers(state)) log.goOffline(problem)
+  }
+
   /** Once all logs of the directory have gone, those that may begin anew elsewhere do. */
   wentOffline(partition: Partition): void {
     this.#offline.push(partition)
@@ -168,6 +174,7 @@ export class ReplicaManager implements PartitionHome {
     this.options.env.timers.soon(() => {
       const offline = this.#offline.splice(0)
       const missing = offline.flatMap((each) => this.#beginAnew(each))
+      this.#reportDirectories(offline)
       if (missing.length > 0) this.#enqueue(() => this.#hostAll(missing))
     })
   }
@@ -349,12 +356,16 @@ export class ReplicaManager implements PartitionHome {
       if (partition.state === state) return []
       partition.update(state)
       this.#followRole(partition)
-      return partition.log.offlineReason === undefined ? [] : this.#beginAnew(partition)
+      if (partition.log.offlineReason === undefined) return []
+      const anew = this.#beginAnew(partition)
+      // Others may have come into sync since it was found damaged.
+      if (anew.length === 0) this.#reportDirectories([partition])
+      return anew
     })
   }
 
   /**
-   * A replica whose directory failed begins anew, empty, in another one.
+   * A replica whose directory failed begins anew, empty, in another one; one whose log is damaged does where it is.
    *
    * Not before the metadata counts on it for nothing: an empty log in the place of one that is in sync, or eligible to lead, would be taken for one that has everything
    * (KIP-966).
@@ -364,13 +375,27 @@ export class ReplicaManager implements PartitionHome {
     const topic = this.#image.topics.get(partition.topic)
     const hosted = this.#partitions.get(partition.topic)
     if (topic === undefined || hosted?.[partition.partition] !== partition) return []
-    if (logs.directoryOf(partition.log).failureReason === undefined) return []
     if (logs.directories.every(({ failureReason }) => failureReason !== undefined)) return []
-    if (this.#isCountedOn(partition.state)) return []
+    const { log, state } = partition
+    const isDamaged = this.#isDamaged(log)
+    if (this.#isCountedOn(state) || (isDamaged && !this.#isKeptByOthers(state))) return []
     hosted[partition.partition] = undefined
     this.#stopPartition(partition, Errors.NOT_LEADER_OR_FOLLOWER)
-    this.#enqueue(() => this.#deleteLog(partition.log))
+    this.#enqueue(async () => {
+      if (isDamaged) await this.#setAside(log)
+      else await this.#deleteLog(log)
+    })
     return [{ topic, index: partition.partition }]
+  }
+
+  /** It is offline though its directory is not. */
+  #isDamaged(log: Log): boolean {
+    return log.offlineReason !== undefined && this.options.logs.directoryOf(log).failureReason === undefined
+  }
+
+  /** Everything that is committed is on other replicas. */
+  #isKeptByOthers({ isr }: PartitionImage): boolean {
+    return isr.some((brokerId) => brokerId !== this.options.nodeId)
   }
 
   #liesInFailedDirectory(state: PartitionImage): boolean {
@@ -433,6 +458,10 @@ export class ReplicaManager implements PartitionHome {
         await logs.setAside(log)
         log = undefined
       }
+      if (log !== undefined && this.#isDamaged(log) && !this.#isCountedOn(state) && this.#isKeptByOthers(state)) {
+        if (!(await this.#setAside(log))) return false
+        log = undefined
+      }
       // An empty log is no replacement for one that is counted on; see `#beginAnew`.
       if (log === undefined && this.#isCountedOn(state) && this.#liesInFailedDirectory(state)) return true
       log ??= await logs.create(topic.name, index, {
@@ -465,6 +494,20 @@ export class ReplicaManager implements PartitionHome {
   async #dropForeignFuture(log: Log): Promise<void> {
     const future = this.options.logs.getFuture(log.topic, log.partition)
     if (future !== undefined && future.topicId !== log.topicId) await this.#deleteLog(future)
+  }
+
+  /** Its bytes stay, for whoever wants to look into what happened, under a name that is not served. */
+  async #setAside(log: Log): Promise<boolean> {
+    const { env, logs } = this.options
+    const directory = logs.directoryOf(log)
+    try {
+      await logs.setAside(log)
+    } catch (error) {
+      directory.reportFailure(error)
+      return false
+    }
+    env.log.log("warn", "a damaged replica begins anew from its leader", { log: log.name, reason: log.offlineReason })
+    return true
   }
 
   async #deleteLog(log: Log): Promise<void> {
@@ -510,8 +553,10 @@ export class ReplicaManager implements PartitionHome {
   #assignment({ topic, topicId, partition, log }: Partition): DirectoryAssignment[] {
     const { nodeId, logs } = this.options
     const state = this.#replicaState(topic, topicId, partition)
-    if (state === undefined || log.offlineReason !== undefined) return []
-    const { directoryId } = logs.directoryOf(log)
+    if (state === undefined) return []
+    const isLost = this.#isDamaged(log) && this.#isKeptByOthers(state)
+    if (log.offlineReason !== undefined && !isLost) return []
+    const directoryId = isLost ? lostDirectory : logs.directoryOf(log).directoryId
     return state.directories[state.replicas.indexOf(nodeId)] === directoryId
       ? []
       : [{ topicId, partition, directoryId }]

@@ -4,6 +4,7 @@ import { DiskError } from "../env/env.js"
 import { Errors } from "../protocol/errors.js"
 import { deleteRecords } from "../protocol/messages/delete-records.js"
 import { listOffsets } from "../protocol/messages/list-offsets.js"
+import { segmentName } from "../storage/segment.js"
 import { readAheadBytesMin } from "./replica-fetcher.js"
 import { inReplicationWorld, type ReplicationTest } from "./testing/replication-test.js"
 
@@ -473,6 +474,69 @@ test("a replica whose directory fails begins anew in another one, when it is cou
     },
     { directories: ["/a", "/b"] },
   )
+})
+
+/** Of the first batch: its magic, outside what its checksum covers. */
+const damage = (t: ReplicationTest, id: number) =>
+  t.nodes[id]!.disk.flipBit(`${t.log(id).path}/${segmentName(0)}.log`, 16)
+
+test("a leader that finds its log damaged gives it up, and begins anew from the next leader", async () => {
+  await inReplicationWorld(async (t) => {
+    await t.createTopic()
+    await t.produceAll(5)
+    await t.converged()
+    const leader = t.controller.partition("t").leader
+    const directory = t.lives[leader]!.logs.directoryOf(t.log(leader))
+    // What is read from memory is not damaged.
+    await t.restart(leader)
+    await t.converged()
+    t.controller.elect("t", 0, leader)
+    await t.converged()
+    damage(t, leader)
+    assert.equal((await t.consume(leader, 0)).errorCode, Errors.CORRUPT_MESSAGE)
+    await t.until("another leads", () => t.controller.partition("t").leader !== leader)
+    await t.converged()
+    assert.equal((await t.produce("more")).errorCode, Errors.NONE)
+    await t.converged()
+    assert.deepEqual(await t.values(leader), ["v0", "v1", "v2", "v3", "v4", "more"])
+    assert.equal(t.controller.partition("t").directories[leader], directory.directoryId)
+    const names = await t.nodes[leader]!.env.disk.list(directory.path)
+    const kept = names.filter((name) => name.includes("-stray"))
+    assert.equal(kept.length, 1, "the damaged files are kept")
+  })
+})
+
+test("a replica that is found damaged when it is opened begins anew from its leader", async () => {
+  await inReplicationWorld(async (t) => {
+    await t.createTopic()
+    await t.produceAll(5)
+    await t.converged()
+    const leader = t.controller.partition("t").leader
+    const follower = (leader + 1) % 3
+    await t.lives[follower]!.logs.directoryOf(t.log(follower)).checkpoint()
+    damage(t, follower)
+    await t.restart(follower, "power")
+    await t.converged()
+    assert.deepEqual(await t.values(follower), ["v0", "v1", "v2", "v3", "v4"])
+  })
+})
+
+test("a damaged replica that is the last in sync is not given up", async () => {
+  await inReplicationWorld(async (t) => {
+    await t.createTopic("t", { configs: { "min.insync.replicas": "1" } })
+    await t.produceAll(5)
+    await t.converged()
+    const leader = t.controller.partition("t").leader
+    for (const id of [0, 1, 2]) if (id !== leader) t.crash(id)
+    await t.restart(leader)
+    damage(t, leader)
+    assert.deepEqual(t.controller.partition("t").isr, [leader])
+    assert.equal((await t.consume(leader, 0)).errorCode, Errors.CORRUPT_MESSAGE)
+    await t.pass(1000)
+    assert.equal(t.log(leader).offlineReason, undefined)
+    assert.equal((await t.produce("more")).errorCode, Errors.NONE)
+    assert.deepEqual((await t.consume(leader, 5)).values, ["more"], "what can be read is")
+  })
 })
 
 test("a follower that is cut while it moves to another directory arrives there with what it has after", async () => {

@@ -58,6 +58,7 @@ async function workload(t: LogWorld, model: Model): Promise<void> {
         model.flushedOffset = Math.max(model.flushedOffset, log.flushedOffset)
       },
       onAppendsLost: () => {},
+      onDamaged: () => {},
       onOffline: () => {},
     }
   }

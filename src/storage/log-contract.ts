@@ -37,11 +37,13 @@ export interface LogListener {
   onAdvance(log: Log): void
   /** Appends at or above `endOffset`, now the log's end, failed for want of room. Whoever waits for them must be told. */
   onAppendsLost(log: Log, endOffset: number): void
+  /** What was promised to be on the medium cannot be read. What can be is served on, unless the listener takes the log offline. */
+  onDamaged(log: Log, problem: string): void
   /** The log serves nothing any more. Called once. */
   onOffline(log: Log, reason: string): void
 }
 
-export const silentListener: LogListener = { onAdvance() {}, onAppendsLost() {}, onOffline() {} }
+export const silentListener: LogListener = { onAdvance() {}, onAppendsLost() {}, onDamaged() {}, onOffline() {} }
 
 /** Who sent the batches. Only what a `client` sent is checked against producer state; `replication` keeps its offsets and epochs. */
 export type AppendOrigin = "client" | "coordinator" | "replication" | "raft"

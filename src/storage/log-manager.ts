@@ -231,12 +231,16 @@ export class LogManager {
       this.#futures.delete(key)
       this.#adopt(directory, log, future)
     }
-    await this.#setAside(loser, loser === log ? directory : this.directoryOf(other))
+    await this.#setAside(
+      loser,
+      loser === log ? directory : this.directoryOf(other),
+      `${log.name} is in another log directory too`,
+    )
     this.#home.delete(other === loser ? other : log)
   }
 
-  async #setAside(log: Log, directory: LogDirectory): Promise<void> {
-    await log.abandon(`${log.name} is in another log directory too`)
+  async #setAside(log: Log, directory: LogDirectory, reason: string): Promise<void> {
+    await log.abandon(reason)
     const name = folderName(log.topic, log.partition, "stray", this.env.random.bytes(16))
     this.env.log.log("warn", "a log is set aside", { path: log.path, name })
     await this.env.disk.rename(log.path, `${directory.path}/${name}`)
@@ -298,7 +302,7 @@ export class LogManager {
     for (const logs of [this.#logs, this.#futures]) if (logs.get(log.name) === log) logs.delete(log.name)
     directory.logs.delete(log)
     this.#home.delete(log)
-    await this.#setAside(log, directory)
+    await this.#setAside(log, directory, `${log.name} is set aside`)
     await directory.checkpoint()
   }
 

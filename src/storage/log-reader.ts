@@ -148,6 +148,7 @@ export class LogReader {
   #corrupt(segment: Segment, position: number, problem: string): ReadResult {
     const message = `${this.#common.name}: segment ${segmentName(segment.baseOffset)} is damaged at byte ${position}: ${problem}`
     this.#common.home.env.log.log("error", message)
+    this.#common.listener.onDamaged(this.#common.log, message)
     return { ok: false, error: Errors.CORRUPT_MESSAGE, message }
   }
 }

@@ -9,6 +9,7 @@ import {
   configKey,
   type DirectoryAssignment,
   emptyImage,
+  lostDirectory,
   type MetadataImage,
   type PartitionImage,
   resourceTypes,
@@ -213,6 +214,7 @@ export class TinyController {
       if (name === undefined) continue
       const { replicas, directories } = this.partition(name, partition)
       const slot = replicas.indexOf(brokerId)
+      if (directoryId === lostDirectory) this.leaveIsr(name, partition, brokerId)
       if (slot >= 0)
         this.change(name, partition, {
           directories: replicas.map((_, at) => (at === slot ? directoryId : (directories[at] ?? zeroUuid))),

@@ -290,6 +290,7 @@ class LogRun {
         })
       },
       onAppendsLost: (_, endOffset) => this.#onAppendsLost(state, endOffset),
+      onDamaged: () => {},
       onOffline: () => this.#over("offline"),
     }
   }

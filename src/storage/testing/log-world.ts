@@ -36,6 +36,7 @@ export class LogWorld {
   log!: Log
   readonly lost: number[] = []
   offline = 0
+  damaged = 0
 
   constructor(
     readonly world: World,
@@ -67,6 +68,7 @@ export class LogWorld {
     this.log.listener = {
       onAdvance: () => {},
       onAppendsLost: (_, endOffset) => this.lost.push(endOffset),
+      onDamaged: () => this.damaged++,
       onOffline: () => this.offline++,
     }
   }
