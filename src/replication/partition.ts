@@ -118,9 +118,11 @@ export class Partition implements LogListener {
     return this.#appendsHeld?.resumed
   }
 
-  /** Whether `appendAsLeader` would take a batch that asks for no more replicas than there are in sync. */
+  /** Whether `appendAsLeader` would take a batch for all in-sync replicas. */
   get takesAppends(): boolean {
-    return this.isLeader && this.#stoppedFor === undefined && this.#appendsHeld === undefined && this.#log.takesAppends
+    const leader = this.#leader
+    if (leader === undefined || leader.isUnderMinIsr(this.#log.config.minInsyncReplicas)) return false
+    return this.#stoppedFor === undefined && this.#appendsHeld === undefined && this.#log.takesAppends
   }
 
   get leaderEpoch(): LeaderEpoch {

@@ -240,6 +240,19 @@ test("records that wait when the in-sync set becomes too small are refused after
 })
 
 // KAFKA-7897, KAFKA-7959; reliability H05.
+test("a leader below min ISR says beforehand that it takes nothing for all replicas", async () => {
+  await inReplicationWorld(async (t) => {
+    await t.createTopic()
+    await t.converged()
+    const { leader } = t.controller.partition("t")
+    assert.equal(t.replica(leader).takesAppends, true)
+    for (const id of [0, 1, 2]) if (id !== leader) t.crash(id)
+    await t.pass(20)
+    assert.equal((await t.produce("v")).errorCode, Errors.NOT_ENOUGH_REPLICAS)
+    assert.equal(t.replica(leader).takesAppends, false)
+  })
+})
+
 test("H05: a follower of which only old epochs are known is cut where the logs part, not to its start", async () => {
   await inReplicationWorld(async (t) => {
     await t.createTopic("t", { configs: { "min.insync.replicas": "1" } })
