@@ -4,6 +4,7 @@
  * Owns where each comes from: fixed at start, or looked up in the committed metadata (those a group may override). Values out of a group's allowed range are brought back into it, as Kafka
  * does.
  */
+import { limitedGroupValue } from "../config/group-limits.js"
 import type { ServerConfig } from "../config/server-config.js"
 import type { GroupSettings } from "../coordinator/group/contract.js"
 import { configOverrides, type MetadataImage, resourceTypes } from "../metadata/image.js"
@@ -12,18 +13,12 @@ import type { ConfigView } from "./config-view.js"
 const minuteMs = 60_000
 
 export function groupSettings(config: ServerConfig, configs: ConfigView, image: () => MetadataImage): GroupSettings {
-  const forGroup = (groupId: string, name: string, [min, max]: readonly [number, number]): number => {
+  const brokerNumber = (name: string) => configs.brokerNumber(name)
+  const forGroup = (groupId: string, name: string): number => {
     const own = configOverrides(image(), resourceTypes.group, groupId).get(name)
-    const value = own === undefined ? configs.brokerNumber(`group.${name}`) : Number(own)
-    return Math.min(max, Math.max(min, value))
+    const value = own === undefined ? brokerNumber(`group.${name}`) : Number(own)
+    return limitedGroupValue(name, value, brokerNumber)
   }
-  const range = (name: string): [number, number] => [
-    config.int(`group.consumer.min.${name}`),
-    config.int(`group.consumer.max.${name}`),
-  ]
-  const sessionTimeoutRange = range("session.timeout.ms")
-  const heartbeatIntervalRange = range("heartbeat.interval.ms")
-  const assignmentIntervalRange = range("assignment.interval.ms")
   return {
     classicMaxSize: config.int("group.max.size"),
     minSessionTimeoutMs: config.int("group.min.session.timeout.ms"),
@@ -41,11 +36,9 @@ export function groupSettings(config: ServerConfig, configs: ConfigView, image: 
         (image().features.get("group.version") ?? 0) >= 1
       )
     },
-    consumerSessionTimeoutMs: (groupId) => forGroup(groupId, "consumer.session.timeout.ms", sessionTimeoutRange),
-    consumerHeartbeatIntervalMs: (groupId) =>
-      forGroup(groupId, "consumer.heartbeat.interval.ms", heartbeatIntervalRange),
-    consumerAssignmentIntervalMs: (groupId) =>
-      forGroup(groupId, "consumer.assignment.interval.ms", assignmentIntervalRange),
+    consumerSessionTimeoutMs: (groupId) => forGroup(groupId, "consumer.session.timeout.ms"),
+    consumerHeartbeatIntervalMs: (groupId) => forGroup(groupId, "consumer.heartbeat.interval.ms"),
+    consumerAssignmentIntervalMs: (groupId) => forGroup(groupId, "consumer.assignment.interval.ms"),
   }
 }
 

@@ -138,26 +138,6 @@ export class MetadataController {
     )
   }
 
-  /** Creates what is missing, with defaults. Resolves with the error of each name that is still missing. */
-  async autoCreateTopics(names: readonly string[]): Promise<Map<string, ErrorCode>> {
-    const topics = names.map((name) => ({
-      name,
-      numPartitions: -1,
-      replicationFactor: -1,
-      assignments: [],
-      configs: [],
-    }))
-    const results = await this.createTopics(topics, { validateOnly: false })
-    const failures = new Map<string, ErrorCode>()
-    names.forEach((name, index) => {
-      const result = results[index]!
-      // Somebody else was faster: it exists, as it should.
-      if ("failure" in result && result.failure.errorCode !== Errors.TOPIC_ALREADY_EXISTS)
-        failures.set(name, result.failure.errorCode)
-    })
-    return failures
-  }
-
   deleteTopics(topicIds: readonly Uuid[]): Promise<Outcome<TopicImage>[]> {
     return this.#submitEach(topicIds.length, (image) => deleteTopics(image, topicIds))
   }

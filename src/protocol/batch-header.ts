@@ -10,8 +10,6 @@ export const batchHeaderBytes = 61
 export const batchLogOverheadBytes = 12
 /** The checksum covers everything from the attributes on. */
 export const batchChecksummedFrom = 21
-/** What `batchLength` says of a batch with no records: smaller is malformed. */
-export const batchLengthMin = batchHeaderBytes - batchLogOverheadBytes
 
 export const compressionTypes = ["none", "gzip", "snappy", "lz4", "zstd"] as const
 export type CompressionType = (typeof compressionTypes)[number]

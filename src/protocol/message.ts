@@ -194,4 +194,3 @@ export type ResponseOf<A extends Api> = A extends Api<Fields, infer F> ? ValueOf
 export type RequestInputOf<A extends Api> = A extends Api<infer F, Fields> ? InputOf<F> : never
 export type ResponseInputOf<A extends Api> = A extends Api<Fields, infer F> ? InputOf<F> : never
 export type MessageValue<M extends Message> = M extends Message<infer F> ? ValueOf<F> : never
-export type MessageInput<M extends Message> = M extends Message<infer F> ? InputOf<F> : never

@@ -239,9 +239,11 @@ test("a voter that hears from its leader refuses a pre-vote; one that does not, 
     0,
   )
   assert.ok(!asks())
-  core.onPeerGone(3, 0)
-  assert.ok(!asks(), "somebody else is gone")
-  core.onPeerGone(2, 0)
+  core.onAppended(true, 0)
+  core.onFetchFailed(fetchOf(core), "timed out", 0)
+  assert.ok(!asks(), "it may only be slow")
+  core.onTick(core.nextTickMs)
+  core.onFetchFailed(fetchOf(core), "refused", 0)
   assert.ok(asks())
 })
 
@@ -278,9 +280,9 @@ test("a fetch in a new epoch waits until the epoch is on the medium", () => {
 
 test("nobody stands for election with a log that the disk may still refuse, or that is full", () => {
   const log = MemoryLog.of(4)
+  const { core, request } = followerOf(log)
   log.append({ epoch: 4, value: "x" })
-  const { core } = followerOf(log)
-  core.onPeerGone(2, 0)
+  core.onFetchFailed(request, "refused", 0)
   core.onTick(100)
   assert.equal(core.role, "follower")
   log.flush()
@@ -305,15 +307,15 @@ test("a follower is never cut below its high watermark: something committed woul
 })
 
 test("a refused connection to the leader makes a follower stand within 50 ms, and longer each time the others disagree", () => {
-  const { core } = followerOf(MemoryLog.of(4))
-  let nowMs = 0
+  const { core, request } = followerOf(MemoryLog.of(4))
+  let [nowMs, fetch] = [0, request]
   for (const [randomMs, withinMs] of [
     [50, 51],
     [100, 101],
     [200, 201],
   ] as const) {
     assert.ok(randomMs < withinMs)
-    core.onPeerGone(2, nowMs)
+    core.onFetchFailed(fetch, "refused", nowMs)
     assert.ok(core.nextTickMs <= nowMs + withinMs)
     nowMs = core.nextTickMs
     core.onTick(nowMs)
@@ -323,6 +325,7 @@ test("a refused connection to the leader makes a follower stand within 50 ms, an
       core.onVoteAnswer(request as OutgoingVote, refused, nowMs)
     }
     assert.equal(core.role, "follower")
+    fetch = fetchOf(core)
   }
 })
 

@@ -663,12 +663,6 @@ export class RaftCore {
     this.#advance(nowMs)
   }
 
-  /** The connection says that a node is gone. */
-  onPeerGone(id: BrokerId, nowMs: number): void {
-    if (this.#role.kind === "follower" && this.#election.leaderId === id) this.#suspectLeader(nowMs)
-    this.#advance(nowMs)
-  }
-
   /** Bytes of the snapshot come in: the leader lives. */
   onSnapshotProgress(nowMs: number): void {
     if (this.#role.kind === "follower") this.#heardFromLeader(this.#role, nowMs)

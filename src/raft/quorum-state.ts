@@ -13,7 +13,6 @@ export interface QuorumState {
 }
 
 export const quorumStateFile = "quorum-state"
-export const quorumStateBytesMax = 65536
 
 const integer = (value: unknown, otherwise: number): number =>
   Number.isSafeInteger(value) ? (value as number) : otherwise

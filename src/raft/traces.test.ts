@@ -51,7 +51,6 @@ const commands: Record<string, (raft: RaftTest, words: string[], say: (line: str
     }
   },
   crash: (raft, ids) => each(ids, (id) => raft.crash(id)),
-  gone: (raft, [id]) => raft.gone(Number(id)),
   append: (raft, [id, value]) => raft.append(Number(id), value!),
   slow: (raft, ids) =>
     each(ids, (id) => {

@@ -79,10 +79,6 @@ export class AdvanceListeners {
   /** Ends and sizes of appends that no consumer may see yet, for waits on bytes. */
   #invisible: { nextOffset: Offset; bytes: number }[] = []
 
-  get hasFollowers(): boolean {
-    return this.#followers !== undefined && this.#followers.size > 0
-  }
-
   add(listener: AdvanceListener, kind: ReaderKind): BagEntry<AdvanceListener> {
     if (kind === "consumer") return this.#consumers.add(listener)
     return (this.#followers ??= new Bag()).add(listener)

@@ -72,10 +72,8 @@ test("replaying the log gives the image that the decisions made", () => {
   void state.submit(() => ({ records: ["a", "b"], response: 0 }), 0)
   void state.submit((image) => ({ records: [image.toUpperCase()], response: 0 }), 0)
   const { state: other } = machine()
-  other.catchUp(
-    log.records.map((record, offset) => ({ record, offset, epoch: 1 })),
-    log.records.length,
-  )
+  log.records.forEach((record, offset) => other.replicated([record], offset, offset + 1, 1))
+  other.committedTo(log.records.length)
   assert.equal(other.committed, state.head)
 })
 

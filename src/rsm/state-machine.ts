@@ -73,13 +73,6 @@ export class StateMachine<Image, R> {
     for (const { settle } of forgotten) settle?.("lost-leadership")
   }
 
-  /** Applies committed records read from the log at start, without announcing them: whoever reads a log at start has other things to do first. */
-  catchUp(records: Iterable<{ record: R; offset: Offset; epoch: number }>, nextOffset: Offset): void {
-    let image = this.#committed
-    for (const { record, offset, epoch } of records) image = this.options.replay(image, record, offset, epoch)
-    this.load(image, nextOffset)
-  }
-
   /** Another leader's batch is in the log of this node. It counts for readers once `committedTo` passes it. */
   replicated(records: readonly R[], baseOffset: Offset, nextOffset: Offset, epoch: number): void {
     this.#takeIn(records, baseOffset, nextOffset, epoch)
@@ -131,11 +124,6 @@ export class StateMachine<Image, R> {
       image: this.#head,
       settle: (refusal) => settle(refusal ?? response),
     })
-  }
-
-  /** The log's own records (a leader change) take offsets too. */
-  skipTo(nextOffset: Offset): void {
-    this.#nextOffset = Math.max(this.#nextOffset, nextOffset)
   }
 
   /** Everything below `highWatermark` is committed. */

@@ -212,14 +212,6 @@ export class RaftTest {
     this.#perform(asker)
   }
 
-  /** The process of `id` is gone, and its connections say so. */
-  gone(id: BrokerId): void {
-    for (const node of this.#alive()) {
-      node.core.onPeerGone(id, this.nowMs)
-      this.#perform(node)
-    }
-  }
-
   append(id: BrokerId, value: string): void {
     const node = this.node(id)
     assert.ok(node.core.isLeader, `node ${id} does not lead`)
