@@ -80,8 +80,8 @@ export class Node {
   #logsAreOpen = false
   #stopped: Promise<void> | undefined
   #isFatal = false
-  /** Topics that the log on the medium says are gone; a crash may have come before their files went. */
-  readonly #removedTopicIds = new Set<Uuid>()
+  /** Topics that went while this node was down, or right before. Undefined: their files have gone too. */
+  #removedTopicIds: Set<Uuid> | undefined = new Set<Uuid>()
   #endpoints: Endpoint[] = []
 
   private constructor(
@@ -249,8 +249,9 @@ export class Node {
     if (this.#broker !== undefined) {
       this.#endpoints = await this.#listen((listener) => !isControllers(listener))
       await this.#broker.start(this.#endpoints)
-      this.#broker.replicas.clearStrays(this.#removedTopicIds)
+      this.#broker.replicas.clearStrays(this.#removedTopicIds ?? new Set())
     }
+    this.#removedTopicIds = undefined
     this.#isReady = true
     this.#becomeReady()
   }
@@ -260,10 +261,15 @@ export class Node {
     const snapshot = await this.metadataLog.latestSnapshot()
     if (snapshot !== undefined) this.#loadSnapshot(snapshot.values, snapshot.id)
     for await (const batch of this.metadataLog.batchesFrom(snapshot?.id.endOffset ?? 0)) {
-      const records = batch.values.map(decodeRecord)
-      for (const { type, value } of records) if (type === "RemoveTopicRecord") this.#removedTopicIds.add(value.topicId)
-      this.#machine.replicated(records, batch.baseOffset, batch.nextOffset, batch.epoch)
+      this.#replicated(batch.values, batch.baseOffset, batch.nextOffset, batch.epoch)
     }
+  }
+
+  #replicated(values: readonly Buffer[], baseOffset: number, nextOffset: number, epoch: number): void {
+    const records = values.map(decodeRecord)
+    if (this.#removedTopicIds !== undefined)
+      for (const { type, value } of records) if (type === "RemoveTopicRecord") this.#removedTopicIds.add(value.topicId)
+    this.#machine.replicated(records, baseOffset, nextOffset, epoch)
   }
 
   #loadSnapshot(values: readonly Buffer[], { endOffset, epoch }: { endOffset: number; epoch: number }): void {
@@ -275,8 +281,7 @@ export class Node {
 
   #joinQuorum(): Promise<void> {
     return this.metadataLog.start({
-      onAppended: (values, baseOffset, nextOffset, epoch) =>
-        this.#machine.replicated(values.map(decodeRecord), baseOffset, nextOffset, epoch),
+      onAppended: (values, baseOffset, nextOffset, epoch) => this.#replicated(values, baseOffset, nextOffset, epoch),
       onTruncated: (endOffset) => this.#machine.truncatedTo(endOffset),
       onSnapshot: (values, id) => {
         this.#loadSnapshot(values, id)

@@ -588,23 +588,28 @@ export class ReplicaManager implements PartitionHome {
   }
 
   /**
-   * Deals with logs that belong to no topic: those of topics in `removedTopicIds` are deleted, as they were about to be when the node went down. Of others nothing is
-   * known, so they are left alone, and told about.
+   * Deals with logs that have no place here: those of topics in `removedTopicIds`, and of partitions that are on other brokers now, are deleted, as they would have been
+   * had the node been up. Of others nothing is known, so they are left alone, and told about.
    */
   clearStrays(removedTopicIds: ReadonlySet<Uuid>): void {
-    const { env, logs } = this.options
-    const strays = [...logs.logs(), ...logs.futureLogs()].filter(
-      (log) => log.topicId !== zeroUuid && this.#image.topics.get(log.topic)?.topicId !== log.topicId,
-    )
-    const removed = strays.filter((log) => removedTopicIds.has(log.topicId))
-    for (const log of strays) {
-      if (removed.includes(log)) continue
+    const { env, logs, nodeId } = this.options
+    const isKnown = ({ topic, topicId }: Log) => this.#image.topics.get(topic)?.topicId === topicId
+    const isOurs = ({ topic, topicId, partition }: Log) =>
+      this.#replicaState(topic, topicId, partition)?.replicas.includes(nodeId) !== false
+    const isRemoved = (log: Log) => (isKnown(log) ? !isOurs(log) : removedTopicIds.has(log.topicId))
+    const removed: Log[] = []
+    for (const log of [...logs.logs(), ...logs.futureLogs()]) {
+      if (log.topicId === zeroUuid) continue
+      if (isRemoved(log)) removed.push(log)
+      if (isRemoved(log) || isKnown(log)) continue
       env.log.log("warn", "a log belongs to no topic the metadata knows, and is left alone", {
         path: log.path,
         topicId: log.topicId,
       })
     }
-    if (removed.length > 0) this.#enqueue(() => inParallel(removed, (log) => this.#deleteLog(log)))
+    // By its turn the metadata may have given the place back.
+    const remove = async (log: Log) => (isRemoved(log) ? this.#deleteLog(log) : undefined)
+    if (removed.length > 0) this.#enqueue(() => inParallel(removed, remove))
   }
 
   /** No change takes effect any more; waiters are told. The logs are closed by their manager. */

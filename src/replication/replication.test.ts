@@ -454,6 +454,30 @@ test("a partition moves to other brokers: who is added catches up, who is remove
   )
 })
 
+test("what went while a broker was down is gone after its start, and what nobody knows is left alone", async () => {
+  await inReplicationWorld(
+    async (t) => {
+      await t.createTopic("moved", { replicas: [0, 1] })
+      const deleted = await t.createTopic("deleted", { replicas: [0, 1] })
+      await t.createTopic("unknown", { replicas: [0, 1] })
+      await t.createTopic("kept", { replicas: [0, 1] })
+      const kept = t.controller.topic("kept").topicId
+      t.crash(1)
+      t.controller.change("moved", 0, { replicas: [0, 2] })
+      t.controller.deleteTopic("deleted")
+      t.controller.deleteTopic("unknown")
+      await t.start(1)
+      const { replicas, logs } = t.lives[1]!
+      // A removal that was never committed says nothing.
+      replicas.clearStrays(new Set([deleted, kept]))
+      await replicas.applied()
+      assert.deepEqual([...logs.logs()].map(({ topic }) => topic).sort(), ["kept", "unknown"])
+      await t.converged("kept")
+    },
+    { brokers: 3 },
+  )
+})
+
 test("a topic that is deleted and made anew shows nothing of the old one on any replica", async () => {
   await inReplicationWorld(async (t) => {
     await t.createTopic()
