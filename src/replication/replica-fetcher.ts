@@ -189,7 +189,10 @@ export class ReplicaFetcher implements AnsweredFetcher {
   #markSafe(state: FollowerState): void {
     if (!state.isUnsafe) return
     state.isUnsafe = false
-    if (--this.#unsafe === 0) this.#aheadBytes = 0
+    if (--this.#unsafe > 0) return
+    this.#aheadBytes = 0
+    // It may be what the next fetch waited for, also where it went to another leader and nothing of the others has moved.
+    this.#soon()
   }
 
   /** Another incarnation of the leader, or another address: what stood in the way may be gone. */

@@ -625,6 +625,24 @@ test("a partition that has no leader for a moment is followed again where it was
   )
 })
 
+test("a partition that goes to another leader with records on their way to the medium holds up none that stays", async () => {
+  await inReplicationWorld(async (t) => {
+    await t.createTopic("t", { partitions: 2 })
+    await t.produceAll(1)
+    await t.converged()
+    t.nodes[2]!.disk.options.syncLatencyNs = { least: 300e6, spread: 0 }
+    assert.equal((await t.produce("slow", { partition: 1, acks: 1 })).errorCode, Errors.NONE)
+    await t.until("its record is on the way to the medium", () => t.log(2, "t", 1).logEndOffset === 1)
+    assert.equal(t.log(2, "t", 1).flushedOffset, 0)
+    t.controller.elect("t", 1, 1)
+    await t.until("it has gone to the other leader", () => t.replica(2, "t", 1).leaderEpoch === 1)
+    t.nodes[2]!.disk.options.syncLatencyNs = { least: 1e6, spread: 0 }
+    const startMs = t.world.nowMs
+    assert.equal((await t.produce("stays")).errorCode, Errors.NONE)
+    assert.ok(t.world.nowMs - startMs < 1000)
+  })
+})
+
 test("a replica that falls behind leaves the in-sync set, and joins again when it has caught up", async () => {
   await inReplicationWorld(
     async (t) => {
