@@ -132,7 +132,21 @@ export class FetchAnswers {
   #followOffsets(state: FollowerState): void {
     state.partition.followHighWatermark(state.leaderHighWatermark)
     state.partition.followLogStart(state.leaderLogStartOffset)
+    this.#maybeCheckpointStart(state)
     if (state.hasNews) this.fetcher.ready(state, false)
+  }
+
+  /** The leader counts a deletion only once it is on the medium here; without this it would wait for the next regular checkpoint. */
+  #maybeCheckpointStart(state: FollowerState): void {
+    const { log, partition } = state
+    if (log.durableStartOffset >= log.logStartOffset || state.checkpointedStartOffset >= log.logStartOffset) return
+    state.checkpointedStartOffset = log.logStartOffset
+    this.options
+      .checkpointLogStart(partition)
+      .then(() => {
+        if (state.hasNews) this.fetcher.ready(state, false)
+      })
+      .catch((error: unknown) => this.options.onBroken(error))
   }
 
   #refused(state: FollowerState, reason: string): void {

@@ -44,6 +44,8 @@ export class FollowerState {
   /** What the leader said is committed, which may be more than is here. */
   leaderHighWatermark: Offset = -1
   leaderLogStartOffset: Offset = -1
+  /** The start that is on its way to the medium, or could not be written. */
+  checkpointedStartOffset: Offset = -1
 
   constructor(readonly partition: Partition) {
     this.leaderEpoch = partition.leaderEpoch
@@ -75,7 +77,7 @@ export class FollowerState {
       this.toldIn === neverTold ||
       this.toldOffset !== this.log.logEndOffset ||
       this.toldSafeOffset !== this.partition.locallySafeOffset ||
-      this.toldLogStartOffset !== this.log.logStartOffset
+      this.toldLogStartOffset !== this.log.durableStartOffset
     )
   }
 
@@ -90,7 +92,7 @@ export class FollowerState {
     }
     this.toldOffset = logEndOffset
     this.toldSafeOffset = this.partition.locallySafeOffset
-    this.toldLogStartOffset = this.log.logStartOffset
+    this.toldLogStartOffset = this.log.durableStartOffset
   }
 
   /** Whether the answer to a request is on the present terms. What a leader says of another epoch is not heard (KIP-320). */

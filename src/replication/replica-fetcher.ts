@@ -48,6 +48,8 @@ export interface FetcherOptions {
     leaderEpoch: number,
     cut: (log: Partition["log"]) => Promise<void>,
   ) => Promise<boolean>
+  /** Resolves when the start of the partition's log is on the medium, or could not be written. */
+  readonly checkpointLogStart: (partition: Partition) => Promise<unknown>
   /** Whether a partition may not be fetched at the moment, because replication is held to a rate. */
   readonly isThrottled: (partition: Partition) => boolean
   /** Bytes of it have come. */
@@ -332,7 +334,8 @@ export class ReplicaFetcher implements AnsweredFetcher {
         currentLeaderEpoch: state.leaderEpoch,
         fetchOffset: log.logEndOffset,
         lastFetchedEpoch: state.lastFetchedEpoch,
-        logStartOffset: log.logStartOffset,
+        // Who deletes records is answered when no replica can bring them back.
+        logStartOffset: log.durableStartOffset,
         partitionMaxBytes: this.options.settings.fetchMaxBytes,
         flushedOffset: state.toldSafeOffset,
       })

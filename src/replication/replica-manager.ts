@@ -122,6 +122,7 @@ export class ReplicaManager implements PartitionHome {
       connect: cluster.connect,
       endpointOf: cluster.endpointOf,
       truncate: (partition, leaderEpoch, cut) => this.#truncate(partition, leaderEpoch, cut),
+      checkpointLogStart: (partition) => this.checkpointLogStartOffset(partition),
       isThrottled: ({ topic, partition, state }) =>
         quota.holdsFor(topic, partition) && !state.isr.includes(nodeId) && quota.isSpent,
       fetched: ({ topic, partition }, bytes) => quota.spend(topic, partition, bytes),

@@ -380,6 +380,19 @@ test("records are deleted when every live replica has deleted them", async () =>
   })
 })
 
+test("what is deleted stays deleted, whichever replica comes back from a power cut", async () => {
+  await inReplicationWorld(async (t) => {
+    await t.createTopic()
+    await t.produceAll(6)
+    await t.converged()
+    assert.deepEqual(await deleteBefore(t, 3), { errorCode: Errors.NONE, lowWatermark: 3 })
+    // By itself: the leader cannot tell it again.
+    t.cut(0, 1)
+    await t.restart(1, "power")
+    assert.equal(t.log(1).logStartOffset, 3)
+  })
+})
+
 test("logs that parted over several epochs agree again at the end of the largest epoch they share", async () => {
   await inReplicationWorld(
     async (t) => {

@@ -29,6 +29,8 @@ export class LogCommon {
   /** By base offset, never empty; the last one is active. */
   segments: Segment[]
   logStartOffset: number
+  /** No restart brings back what lies below, as far as it is not above the start now. */
+  durableStartOffset: number
   logEndOffset: number
   writtenOffset: number
   flushedOffset: number
@@ -54,6 +56,7 @@ export class LogCommon {
     this.config = state.config
     this.segments = state.segments
     this.logStartOffset = state.logStartOffset
+    this.durableStartOffset = state.logStartOffset
     this.logEndOffset = state.logEndOffset
     this.writtenOffset = state.logEndOffset
     this.flushedOffset = state.logEndOffset

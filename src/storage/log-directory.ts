@@ -214,7 +214,9 @@ export class LogDirectory implements LogHome {
 
   async #writeCheckpoints(): Promise<void> {
     await this.#writeCheckpoint(recoveryPointFile, (log) => log.checkpointRecoveryPoint)
+    const starts = [...this.logs].map((log) => ({ log, offset: log.logStartOffset }))
     await this.#writeCheckpoint(logStartOffsetFile, (log) => log.logStartOffset)
+    for (const { log, offset } of starts) if (!isFuturePath(log.path)) log.startIsDurable(offset)
     this.hasOldCheckpoints = false
   }
 

@@ -105,6 +105,7 @@ export class LogTruncation {
       await removeSnapshotsAbove(this.#common.home.env.disk, this.#common.path, -1)
       this.#common.segments = [this.#common.newSegment(offset, this.#common.home.env.clock.wallMs())]
       this.#common.logStartOffset = offset
+      this.#common.durableStartOffset = offset
       this.#common.logEndOffset = offset
       this.#common.writtenOffset = offset
       this.#common.flushedOffset = offset

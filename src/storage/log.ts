@@ -128,6 +128,16 @@ export class Log {
     return this.#common.logStartOffset
   }
 
+  /** Below it everything is gone for good: no restart brings it back. */
+  get durableStartOffset(): number {
+    return Math.min(this.#common.durableStartOffset, this.#common.logStartOffset)
+  }
+
+  /** The directory's checkpoint says so. */
+  startIsDurable(offset: number): void {
+    this.#common.durableStartOffset = offset
+  }
+
   /** Offset of the next record; below it everything is at least in memory. */
   get logEndOffset(): number {
     return this.#common.logEndOffset
