@@ -19,6 +19,8 @@ export interface Listeners {
   readonly listeners: readonly ListenerEndpoint[]
   /** What clients and other brokers are told; none of the controllers'. */
   readonly advertised: readonly ListenerEndpoint[]
+  /** Where controllers are told to be reached, where that is not where they listen. */
+  readonly advertisedControllers: readonly ListenerEndpoint[]
   readonly controllerListenerNames: readonly string[]
   readonly interBrokerListenerName: string
 }
@@ -47,20 +49,14 @@ export function resolveListeners(settings: ListenerSettings, errors: string[]): 
   checkPorts(listeners, errors)
 
   const given = settings.advertised
-  const advertised =
-    given === undefined
-      ? listeners.filter(({ name }) => !controllerNames.includes(name))
-      : readEndpoints("advertised.listeners", given, protocolOf, errors)
+  const isControllers = ({ name }: ListenerEndpoint) => controllerNames.includes(name)
+  const told = given === undefined ? [] : readEndpoints("advertised.listeners", given, protocolOf, errors)
+  const advertised = (given === undefined ? listeners : told).filter((endpoint) => !isControllers(endpoint))
   const names = new Set(listeners.map(({ name }) => name))
   if (given !== undefined) {
-    for (const { name, host } of advertised) {
-      if (!names.has(name)) {
+    for (const { name, host } of told) {
+      if (!names.has(name))
         errors.push(`advertised.listeners: ${name} is not one of listeners (${[...names].join(", ")})`)
-      } else if (controllerNames.includes(name)) {
-        errors.push(
-          `advertised.listeners: ${name} is a controller listener (controller.listener.names), which clients are not told`,
-        )
-      }
       if (anyInterface.has(host) || host === "") {
         errors.push(
           `advertised.listeners: ${name} names no host that a client can connect to; give a host name or an address`,
@@ -85,7 +81,13 @@ export function resolveListeners(settings: ListenerSettings, errors: string[]): 
       `inter.broker.listener.name: ${interBrokerListenerName} is not one of the advertised listeners (${known})`,
     )
   }
-  return { listeners, advertised, controllerListenerNames: controllerNames, interBrokerListenerName }
+  return {
+    listeners,
+    advertised,
+    advertisedControllers: told.filter(isControllers),
+    controllerListenerNames: controllerNames,
+    interBrokerListenerName,
+  }
 }
 
 function readProtocolMap(settings: ListenerSettings, errors: string[]): ReadonlyMap<string, SecurityProtocol> {

@@ -119,6 +119,24 @@ test("listeners: every interface, IPv6, several names on one protocol", () => {
   assert.equal(config.listeners.interBrokerListenerName, "OUT")
 })
 
+test("controllers are advertised beside brokers, and clients are not told of them", () => {
+  const { config, errors } = loadServerConfig({
+    properties: `process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=localhost:9093
+listeners=PLAINTEXT://:9092,CONTROLLER://:9093
+inter.broker.listener.name=PLAINTEXT
+advertised.listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL`,
+  })
+  assert.deepEqual(errors, [])
+  const names = (endpoints: readonly { name: string; host: string }[]) =>
+    endpoints.map(({ name, host }) => [name, host])
+  assert.deepEqual(names(config!.listeners.advertised), [["PLAINTEXT", "localhost"]])
+  assert.deepEqual(names(config!.listeners.advertisedControllers), [["CONTROLLER", "localhost"]])
+})
+
 const wrongListeners: [properties: string, says: RegExp][] = [
   ["listeners=127.0.0.1:9092", /127.0.0.1:9092 is not NAME:\/\/host:port/],
   ["listeners=PLAINTEXT://h:65536", /is not NAME:\/\/host:port/],
