@@ -27,6 +27,7 @@ import { LogManager } from "../storage/log-manager.js"
 import { BrokerRole } from "./broker-role.js"
 import { ConfigView } from "./config-view.js"
 import { ControllerRole } from "./controller-role.js"
+import { findCluster } from "./formation/cluster-formation.js"
 import { clusterMetadataTopic } from "./internal-topics.js"
 import type { NodeServices, RequestConnection } from "./services.js"
 import { checkListeners, startError } from "./start-checks.js"
@@ -82,7 +83,9 @@ export class Node {
   #isFatal = false
   /** Topics that went while this node was down, or right before. Undefined: their files have gone too. */
   #removedTopicIds: Set<Uuid> | undefined = new Set<Uuid>()
-  #endpoints: Endpoint[] = []
+  #endpoints: readonly Endpoint[] = []
+  /** Where other nodes reach this one as a controller. */
+  #controllerEndpoints: readonly Endpoint[] = []
 
   private constructor(
     private readonly env: Env,
@@ -174,18 +177,25 @@ export class Node {
     checkListeners(config, { insecure: options.insecure === true })
     let logs: LogManager | undefined
     let node: Node | undefined
+    const framePool = new FramePool(config.long("ottla.frame.buffer.pool.bytes"))
+    const shared = new SharedReceiveBuffer()
+    const clientId = `node-${config.nodeId}`
+    const connect: ConnectPeer = (address) => new PeerConnection(address, { env, clientId, shared, pool: framePool })
     try {
-      logs = await openDirectories(env, config, {
+      const clusterId = await findCluster({
+        env,
+        config,
+        hostname: options.hostname ?? "localhost",
+        connect,
+        home: metadataPath(config),
+      })
+      logs = await openDirectories(env, config, clusterId, {
         configOf: (topic) => node!.#configs.logConfig(topic),
         onDirectoryFailed: (_directory, reason) => {
           if (node !== undefined) node.#onDirectoryFailed(reason)
         },
       })
       const home = metadataDirectory(config, logs)
-      const framePool = new FramePool(config.long("ottla.frame.buffer.pool.bytes"))
-      const shared = new SharedReceiveBuffer()
-      const clientId = `node-${config.nodeId}`
-      const connect: ConnectPeer = (address) => new PeerConnection(address, { env, clientId, shared, pool: framePool })
       const { voters, bootstrapServers } = config.quorum
       const metadataLog = await MetadataLog.open(env, home, {
         nodeId: config.nodeId,
@@ -194,7 +204,7 @@ export class Node {
         isController: config.isController,
         voters,
         bootstrapServers,
-        ownEndpoint: () => (node === undefined ? undefined : node.#controllerEndpoint()),
+        ownEndpoint: () => (node === undefined ? undefined : node.#controllerEndpoints[0]),
         listenerName: config.listeners.controllerListenerNames[0] ?? "CONTROLLER",
         connect,
         timing: {
@@ -237,8 +247,8 @@ export class Node {
     await this.#loadMetadata()
     const { controllerListenerNames } = this.config.listeners
     const isControllers = ({ name }: ListenerEndpoint) => controllerListenerNames.includes(name)
-    const controllerEndpoints = this.#controller === undefined ? [] : await this.#listen(isControllers)
-    this.#endpoints = controllerEndpoints
+    if (this.#controller !== undefined) this.#controllerEndpoints = await this.#listen(isControllers)
+    this.#endpoints = this.#controllerEndpoints
     const joining = this.#joinQuorum()
     // Awaited below; until then nobody else would take its failure.
     joining.catch(() => {})
@@ -303,14 +313,14 @@ export class Node {
   }
 
   async #listen(isWanted: (listener: ListenerEndpoint) => boolean): Promise<Endpoint[]> {
-    const { listeners, advertised } = this.config.listeners
+    const { listeners, advertised, advertisedControllers } = this.config.listeners
     const endPoints: Endpoint[] = []
     for (const listener of listeners) {
       if (!isWanted(listener)) continue
       const { name, host, port, protocol } = listener
       const bound = await this.#server.listen({ host, port })
       this.#listenerNames.set(bound.port, name)
-      const told = advertised.find((each) => each.name === name)
+      const told = [...advertised, ...advertisedControllers].find((each) => each.name === name)
       const toldHost = told?.host ?? host
       endPoints.push({
         name,
@@ -320,11 +330,6 @@ export class Node {
       })
     }
     return endPoints
-  }
-
-  #controllerEndpoint(): Endpoint | undefined {
-    const { controllerListenerNames } = this.config.listeners
-    return this.#endpoints.find(({ name }) => controllerListenerNames.includes(name))
   }
 
   /** A client's request that comes between listening and readiness waits for it; one of another controller must not. */
@@ -396,14 +401,16 @@ export class Node {
 function openDirectories(
   env: Env,
   config: ServerConfig,
+  foundClusterId: Uuid | undefined,
   callbacks: Pick<Parameters<typeof LogManager.openDirectories>[1], "configOf" | "onDirectoryFailed">,
 ): Promise<LogManager> {
   const { voters } = config.quorum
+  // A node that is its own quorum needs to agree with nobody.
+  const newClusterId = foundClusterId ?? (voters.length > 1 ? clusterIdOf(voters) : undefined)
   return LogManager.openDirectories(env, {
     directories: config.logDirs,
     nodeId: config.nodeId,
-    // A node that is its own quorum needs to agree with nobody.
-    ...(voters.length > 1 && { newClusterId: clusterIdOf(voters) }),
+    ...(newClusterId !== undefined && { newClusterId }),
     foreignTopics: new Set([clusterMetadataTopic]),
     hotCacheBytes: config.long("ottla.hot.cache.bytes"),
     recoveriesPerDirectory: Math.max(8, config.int("num.recovery.threads.per.data.dir")),
@@ -416,5 +423,8 @@ function openDirectories(
   })
 }
 
+const metadataPath = (config: ServerConfig): string =>
+  config.logDirs.find((path) => path === config.string("metadata.log.dir")) ?? config.logDirs[0]!
+
 const metadataDirectory = (config: ServerConfig, logs: LogManager): LogDirectory =>
-  logs.directories.find(({ path }) => path === config.string("metadata.log.dir")) ?? logs.directories[0]!
+  logs.directories.find(({ path }) => path === metadataPath(config))!

@@ -9,8 +9,9 @@ import type { ServerConfig } from "../config/server-config.js"
 import { DiskError, NetworkError } from "../env/env.js"
 import { PeerError } from "../net/peer.js"
 import { MetadataLogError } from "../raft/metadata-log.js"
-import { DirectoryError } from "../storage/log-directory.js"
+import { DirectoryError } from "../storage/directory-identity.js"
 import { RegistrationRefused } from "./broker-lifecycle.js"
+import { FormationRefused } from "./formation/cluster-formation.js"
 
 /** The node cannot start, and the message says what to do about it. */
 export class StartError extends Error {
@@ -43,7 +44,7 @@ export function startError(error: unknown): unknown {
   }
   if (error instanceof DirectoryError || error instanceof MetadataLogError || error instanceof DiskError)
     return new StartError(error.message)
-  if (error instanceof RegistrationRefused) return new StartError(error.message)
+  if (error instanceof RegistrationRefused || error instanceof FormationRefused) return new StartError(error.message)
   if (error instanceof PeerError)
     return new StartError(
       `no controller could be reached: ${error.message}. Are the nodes of controller.quorum.voters running?`,

@@ -9,21 +9,18 @@ import { DiskError, type Env } from "../env/env.js"
 import {
   cleanShutdownFile,
   decodeCleanShutdown,
-  decodeMetaProperties,
   decodeOffsetCheckpoint,
   encodeCleanShutdown,
-  encodeMetaProperties,
   encodeOffsetCheckpoint,
   highWatermarkFile,
-  lockFile,
   logStartOffsetFile,
   type MetaProperties,
-  metaPropertiesFile,
   type OffsetCheckpoint,
   readSmallFile,
   recoveryPointFile,
   replaceFile,
 } from "./checkpoint-files.js"
+import { type DirectoryIdentity, lockDirectory, readIdentity } from "./directory-identity.js"
 import type { FilePool } from "./file-pool.js"
 import { Flusher } from "./flusher.js"
 import type { HotCache } from "./hot-cache.js"
@@ -40,11 +37,6 @@ export interface SharedByDirectories {
   readonly files: FilePool
   readonly hotCache: HotCache
   readonly indexCache: IndexCache
-}
-
-/** The directory cannot be used; the message says what to do. */
-export class DirectoryError extends Error {
-  override name = "DirectoryError"
 }
 
 export class LogDirectory implements LogHome {
@@ -94,10 +86,9 @@ export class LogDirectory implements LogHome {
     shared: SharedByDirectories,
     identity: DirectoryIdentity,
   ): Promise<LogDirectory> {
-    await makeDurableDirectory(env, path)
-    const lock = await env.disk.lock(`${path}/${lockFile}`)
+    const lock = await lockDirectory(env, path)
     try {
-      const properties = await readProperties(env, path, identity)
+      const properties = await readIdentity(env, path, identity)
       const clean = await readSmallFile(env.disk, `${path}/${cleanShutdownFile}`)
       const [recoveryPoints, logStartOffsets, highWatermarks] = await Promise.all(
         [recoveryPointFile, logStartOffsetFile, highWatermarkFile].map((name) => readCheckpoint(env, path, name)),
@@ -287,23 +278,6 @@ export class LogDirectory implements LogHome {
 
 export const isFuturePath = (path: string): boolean => path.endsWith("-future")
 
-/** A folder and its missing parents, all of them there after a power cut. */
-async function makeDurableDirectory(env: Env, path: string): Promise<void> {
-  await env.disk.makeDirectory(path)
-  // Without properties the folder was never used, whether it is new or an earlier start was killed here: nobody knows which of its names are durable.
-  if ((await env.disk.stat(`${path}/${metaPropertiesFile}`)) !== undefined) return
-  for (let at = path; at !== "" && at !== "/" && at !== "."; ) {
-    const slash = at.lastIndexOf("/")
-    at = slash < 0 ? "." : slash === 0 ? "/" : at.slice(0, slash)
-    try {
-      await env.disk.syncDirectory(at)
-    } catch (error) {
-      // A folder we may not read was not made by us.
-      if (!(error instanceof DiskError) || (error.code !== "EACCES" && error.code !== "EPERM")) throw error
-    }
-  }
-}
-
 async function readCheckpoint(env: Env, path: string, name: string): Promise<Map<string, OffsetCheckpoint>> {
   const bytes = await readSmallFile(env.disk, `${path}/${name}`)
   if (bytes === undefined) return new Map()
@@ -311,38 +285,6 @@ async function readCheckpoint(env: Env, path: string, name: string): Promise<Map
   // Without recovery points everything is scanned from the start, and nothing is lost; the same holds for the others.
   if (entries === undefined) env.log.log("warn", "a checkpoint file is damaged and not used", { path, name })
   return entries ?? new Map()
-}
-
-async function readProperties(env: Env, path: string, identity: DirectoryIdentity): Promise<MetaProperties> {
-  const bytes = await readSmallFile(env.disk, `${path}/${metaPropertiesFile}`)
-  if (bytes !== undefined) {
-    const properties = decodeMetaProperties(bytes)
-    if (properties === undefined)
-      throw new DirectoryError(`${path}/${metaPropertiesFile} is damaged or of an unknown version`)
-    if (properties.nodeId !== identity.nodeId)
-      throw new DirectoryError(
-        `${path} belongs to node ${properties.nodeId}, this is node ${identity.nodeId}: set node.id or log.dirs`,
-      )
-    if (identity.clusterId !== undefined && properties.clusterId !== identity.clusterId)
-      throw new DirectoryError(`${path} belongs to cluster ${properties.clusterId}, this is ${identity.clusterId}`)
-    return properties
-  }
-  const properties = {
-    clusterId: identity.clusterId ?? identity.newClusterId ?? env.random.uuid(),
-    nodeId: identity.nodeId,
-    directoryId: env.random.uuid(),
-  }
-  await replaceFile(env.disk, path, metaPropertiesFile, encodeMetaProperties(properties))
-  return properties
-}
-
-/** To whom a directory must belong. */
-export interface DirectoryIdentity {
-  readonly nodeId: number
-  /** That of the directories opened before. */
-  readonly clusterId: Uuid | undefined
-  /** For a new directory where no other says. Undefined: one of its own. */
-  readonly newClusterId: Uuid | undefined
 }
 
 const partitionFolder = /^([a-zA-Z0-9._-]{1,249})-(\d{1,10})$/

@@ -34,6 +34,7 @@ import { fetchHandler } from "./fetch.js"
 import { findCoordinatorHandler } from "./find-coordinator.js"
 import { heartbeatHandler } from "./heartbeat.js"
 import { initProducerIdHandler } from "./init-producer-id.js"
+import { introduceNodeHandler } from "./introduce-node.js"
 import { joinGroupHandler } from "./join-group.js"
 import { leaveGroupHandler } from "./leave-group.js"
 import { listConfigResourcesHandler } from "./list-config-resources.js"
@@ -114,6 +115,7 @@ export function controllerHandlers(): readonly ApiHandler<Api, ControllerService
     listPartitionReassignmentsHandler,
     unregisterBrokerHandler,
     updateFeaturesHandler,
+    introduceNodeHandler,
   ]
   return handlers
 }

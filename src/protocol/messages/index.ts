@@ -34,6 +34,7 @@ import { electLeaders } from "./elect-leaders.js"
 import { envelope } from "./envelope.js"
 import { endQuorumEpoch } from "./end-quorum-epoch.js"
 import { explainGroup } from "./explain-group.js"
+import { introduceNode } from "./introduce-node.js"
 import { fetchSnapshot } from "./fetch-snapshot.js"
 import { fetch } from "./fetch.js"
 import { findCoordinator } from "./find-coordinator.js"
@@ -119,7 +120,7 @@ const declared: readonly Api[] = [
 export const apis: readonly Api[] = [...declared].sort((a, b) => a.key - b.key)
 
 /** Ottla's own, which Kafka's clients are not told of. */
-export const ottlaApis: readonly Api[] = [explainGroup]
+export const ottlaApis: readonly Api[] = [explainGroup, introduceNode]
 
 const byKey = new Map([...apis, ...ottlaApis].map((api) => [api.key, api]))
 

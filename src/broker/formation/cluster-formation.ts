@@ -1,0 +1,201 @@
+/**
+ * The first start of a node that nobody formatted and that was told `controller.quorum.bootstrap.servers`: it finds its cluster, or founds it with the others.
+ *
+ * Owns the rounds of questions, the answers meanwhile, and what a founder leaves on its disk; the decision is in `formation-decision.ts`. Invariant: nobody hears of a new cluster before the
+ * founder's disk holds its voters. Later starts find the cluster's id on the disk and ask nobody.
+ */
+import type { Uuid } from "../../base/ids.js"
+import type { ServerConfig } from "../../config/server-config.js"
+import type { Env } from "../../env/env.js"
+import { type ConnectPeer, type Peer, PeerError } from "../../net/peer.js"
+import { describeCluster } from "../../protocol/messages/describe-cluster.js"
+import { introduceNode } from "../../protocol/messages/introduce-node.js"
+import { writeFirstVoters } from "../../raft/first-voters.js"
+import {
+  type DirectoryLock,
+  isFormatted,
+  lockDirectory,
+  promisedDirectoryId,
+} from "../../storage/directory-identity.js"
+import { decideFormation, type Introduction } from "./formation-decision.js"
+import { serveIntroductions } from "./introductions.js"
+
+/** Between two rounds. */
+export const roundIntervalMs = 100
+/** Nodes that start together need no explanation for so long; then whoever watches is told what is waited for, again and again. */
+export const noticeAfterMs = 1000
+export const noticeIntervalMs = 5000
+/** How long one server may take to answer. */
+export const answerTimeoutMs = 1000
+
+/** The settings of the nodes contradict each other, and waiting would not help. */
+export class FormationRefused extends Error {
+  override name = "FormationRefused"
+}
+
+export interface FormationOptions {
+  readonly env: Env
+  readonly config: ServerConfig
+  readonly hostname: string
+  readonly connect: ConnectPeer
+  /** Where the metadata log is to be. */
+  readonly home: string
+}
+
+/**
+ * The cluster of this node's directories. Undefined: they belong to one already, or settings say it.
+ *
+ * Errors: FormationRefused; DiskError, where a directory is held by another process; NetworkError, where the controllers' listener cannot be had.
+ */
+export async function findCluster(options: FormationOptions): Promise<Uuid | undefined> {
+  const { env, config, home } = options
+  const { voters, bootstrapServers } = config.quorum
+  if (voters.length > 0 || bootstrapServers.length === 0) return undefined
+  for (const path of config.logDirs) if (await isFormatted(env, path)) return undefined
+  const lock: DirectoryLock = await lockDirectory(env, home)
+  try {
+    return await new Formation(options, await promisedDirectoryId(env, home)).run()
+  } finally {
+    await lock.release()
+  }
+}
+
+class Formation {
+  readonly #self: Introduction
+  readonly #servers: readonly string[]
+  readonly #peers = new Map<string, Peer>()
+  #clusterId: string | null = null
+  #nextNoticeMs: number
+
+  constructor(
+    private readonly options: FormationOptions,
+    directoryId: Uuid,
+  ) {
+    const { env, config, connect } = options
+    this.#nextNoticeMs = env.clock.monotonicMs() + noticeAfterMs
+    this.#servers = config.quorum.bootstrapServers.map(({ host, port }) => serverText(host, port)).sort()
+    for (const { host, port } of config.quorum.bootstrapServers)
+      this.#peers.set(serverText(host, port), connect({ host, port }))
+    const bootstrapServers = this.#servers
+    this.#self = { nodeId: config.nodeId, directoryId, processId: env.random.uuid(), clusterId: null, bootstrapServers }
+  }
+
+  async run(): Promise<Uuid> {
+    const { env, config } = this.options
+    const introductions = config.isController
+      ? await serveIntroductions(env, config, () => ({ ...this.#self, clusterId: this.#clusterId }))
+      : undefined
+    try {
+      for (;;) {
+        const decided = await this.#decide()
+        if (decided.kind === "refuse") throw new FormationRefused(decided.reason)
+        if (decided.kind === "join") {
+          this.#clusterId = decided.clusterId
+          env.log.log("info", "this node joins a cluster", { clusterId: decided.clusterId })
+          return decided.clusterId
+        }
+        if (decided.kind === "found") return await this.#found(decided.members)
+        this.#notice(decided.reason)
+        await new Promise<void>((resolve) => env.timers.after(roundIntervalMs, resolve))
+      }
+    } finally {
+      for (const peer of this.#peers.values()) peer.close()
+      await introductions?.close()
+    }
+  }
+
+  async #decide() {
+    const { config } = this.options
+    const answers = new Map(
+      await Promise.all(
+        this.#servers.map(async (server) => [server, await this.#ask(this.#peers.get(server)!)] as const),
+      ),
+    )
+    return decideFormation({
+      self: this.#self,
+      isController: config.isController,
+      servers: this.#servers,
+      ownServers: ownServers(this.options),
+      answers,
+    })
+  }
+
+  async #ask(peer: Peer): Promise<Introduction | string> {
+    const options = { timeoutMs: answerTimeoutMs }
+    try {
+      const { response, release } = await peer.request(introduceNode, { nodeId: this.#self.nodeId }, options)
+      release()
+      return response
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error
+      if (error.code !== "unsupported") return `does not answer (${error.message})`
+    }
+    // One of Apache Kafka's, which always belongs to a cluster.
+    try {
+      const { response, release } = await peer.request(
+        describeCluster,
+        { includeClusterAuthorizedOperations: false, endpointType: 2, includeFencedBrokers: false },
+        options,
+      )
+      const { clusterId, errorMessage } = response
+      release()
+      return clusterId === ""
+        ? `is no controller (${errorMessage ?? "no reason given"})`
+        : { ...this.#self, nodeId: -1, processId: "", clusterId }
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error
+      return `does not answer (${error.message})`
+    }
+  }
+
+  /** Everything is on the disk before anybody hears of it: the voters, then, with `meta.properties`, that the directory belongs to the cluster. */
+  async #found(members: readonly { readonly server: string; readonly node: Introduction }[]): Promise<Uuid> {
+    const { env, config, home } = this.options
+    const clusterId = env.random.uuid()
+    const name = config.listeners.controllerListenerNames[0] ?? "CONTROLLER"
+    const voters = members.map(({ server, node }) => {
+      const { host, port } = config.quorum.bootstrapServers.find((each) => serverText(each.host, each.port) === server)!
+      return { id: node.nodeId, directoryId: node.directoryId, endpoints: [{ name, host, port }] }
+    })
+    await writeFirstVoters(env, home, voters)
+    env.log.log("info", "this node founds a cluster", { clusterId, voters: voters.map(({ id }) => id).join(",") })
+    return clusterId
+  }
+
+  #notice(reason: string): void {
+    const { env } = this.options
+    const nowMs = env.clock.monotonicMs()
+    if (nowMs < this.#nextNoticeMs) return
+    this.#nextNoticeMs = nowMs + noticeIntervalMs
+    env.log.log("info", "waiting for a cluster", { reason })
+  }
+}
+
+const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127\./.test(host)
+
+const serverText = (host: string, port: number): string => `${host.toLowerCase()}:${port}`
+
+/**
+ * The bootstrap servers that are this node by name: those its controller listeners are advertised as, or listen on, and on a listener of every interface its host's name with or without a
+ * domain. A loopback address is whoever answers there.
+ */
+function ownServers({ config, hostname }: FormationOptions): ReadonlySet<string> {
+  const { listeners, advertisedControllers, controllerListenerNames } = config.listeners
+  const own = listeners.flatMap((listener) => {
+    if (!controllerListenerNames.includes(listener.name)) return []
+    const told = advertisedControllers.find(({ name }) => name === listener.name) ?? listener
+    return [{ host: told.host === "" ? hostname : told.host, port: told.port, isHostname: told.host === "" }]
+  })
+  const isOwn = (host: string, port: number) =>
+    isLoopback(host) ||
+    own.some(
+      (each) =>
+        each.port === port &&
+        (each.host.toLowerCase() === host || (each.isHostname && host.startsWith(`${each.host.toLowerCase()}.`))),
+    )
+  return new Set(
+    config.quorum.bootstrapServers
+      .filter(({ host, port }) => isOwn(host.toLowerCase(), port))
+      .map(({ host, port }) => serverText(host, port)),
+  )
+}
