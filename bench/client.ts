@@ -119,12 +119,24 @@ export class Client {
   }
 
   async createTopic(name: string, partitions: number, configs: Readonly<Record<string, string>> = {}): Promise<void> {
+    await this.requestTopic(name, partitions, 1, configs)
+    await this.waitForLeaders(name, partitions)
+    await this.#waitForReaders(name, partitions)
+  }
+
+  /** Resolves when the broker has answered; who leads is not known then. */
+  async requestTopic(
+    name: string,
+    partitions: number,
+    replicationFactor: number,
+    configs: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
     const response = await this.call(createTopics, versions.createTopics, {
       topics: [
         {
           name,
           numPartitions: partitions,
-          replicationFactor: 1,
+          replicationFactor,
           assignments: [],
           configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })),
         },
@@ -133,8 +145,6 @@ export class Client {
     })
     const { errorCode, errorMessage } = response.topics[0]!
     if (errorCode !== 0) throw new BrokerError(`topic ${name}: ${errorName(errorCode)} ${errorMessage ?? ""}`)
-    await this.waitForLeaders(name, partitions)
-    await this.#waitForReaders(name, partitions)
   }
 
   /** Kafka names leaders in its metadata before they know it themselves, and refuses reads until then. */
@@ -145,14 +155,19 @@ export class Client {
     }
   }
 
+  /** Of these topics, and the brokers. */
+  metadata(names: readonly string[]) {
+    return this.call(metadata, versions.metadata, {
+      topics: names.map((name) => ({ name, topicId: zeroUuid })),
+      allowAutoTopicCreation: false,
+      includeClusterAuthorizedOperations: false,
+      includeTopicAuthorizedOperations: false,
+    })
+  }
+
   async waitForLeaders(name: string, partitions: number, timeoutMs = 60_000): Promise<void> {
     for (const deadline = Date.now() + timeoutMs; ; ) {
-      const response = await this.call(metadata, versions.metadata, {
-        topics: [{ name, topicId: zeroUuid }],
-        allowAutoTopicCreation: false,
-        includeClusterAuthorizedOperations: false,
-        includeTopicAuthorizedOperations: false,
-      })
+      const response = await this.metadata([name])
       const led = response.topics[0]?.partitions.filter((each) => each.leaderId >= 0 && each.errorCode === 0).length
       if (led === partitions) return
       if (Date.now() > deadline) throw new BrokerError(`topic ${name}: ${led} of ${partitions} partitions have leaders`)
@@ -208,20 +223,28 @@ export class Client {
   }
 
   /** End offsets by partition, or undefined while one of them has an error. */
-  async endOffsets(topic: string, partitions: number): Promise<number[] | undefined> {
+  endOffsets(topic: string, partitions: number): Promise<number[] | undefined> {
+    return this.endOffsetsOf(
+      topic,
+      Array.from({ length: partitions }, (_, index) => index),
+    )
+  }
+
+  /** As `endOffsets`, of some of them. */
+  async endOffsetsOf(topic: string, partitions: readonly number[]): Promise<number[] | undefined> {
     const response = await this.call(listOffsets, versions.listOffsets, {
       replicaId: -1,
       isolationLevel: 0,
       topics: [
         {
           name: topic,
-          partitions: Array.from({ length: partitions }, (_, index) => ({ partitionIndex: index, timestamp: -1 })),
+          partitions: partitions.map((index) => ({ partitionIndex: index, timestamp: -1 })),
         },
       ],
       timeoutMs: 30_000,
     })
     const answers = response.topics[0]?.partitions ?? []
-    if (answers.length !== partitions || answers.some(({ errorCode }) => errorCode !== 0)) return undefined
+    if (answers.length !== partitions.length || answers.some(({ errorCode }) => errorCode !== 0)) return undefined
     return answers.toSorted((a, b) => a.partitionIndex - b.partitionIndex).map(({ offset }) => offset)
   }
 }

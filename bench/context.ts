@@ -6,6 +6,8 @@
 import { rmSync } from "node:fs"
 import { join } from "node:path"
 import { Client } from "./client.js"
+import { ClusterClient } from "./cluster-client.js"
+import { Cluster, type ClusterSystem } from "./clusters.js"
 import type { Generator } from "./generator.js"
 import { settleDisk, warmMemory } from "./machine.js"
 import type { Processes } from "./processes.js"
@@ -16,6 +18,8 @@ export interface Context {
   readonly processes: Processes
   /** Ottla first, then the peer if there is one. */
   readonly systems: readonly System[]
+  /** The same, as clusters of three. */
+  readonly clusters: readonly ClusterSystem[]
   readonly generator: Generator
   /** Path of the compiled `limits.c`, or why there is none. */
   readonly limits: { readonly path: string } | { readonly missing: string }
@@ -65,12 +69,44 @@ export async function onFreshServer(
   }
 }
 
+/** As `onFreshServer`, with a fresh cluster of three. */
+export async function onFreshCluster(
+  context: Context,
+  system: ClusterSystem,
+  work: (cluster: Cluster, client: ClusterClient) => Promise<void>,
+): Promise<void> {
+  const directory = join(context.directory, `${system.name}-cluster`)
+  rmSync(directory, { recursive: true, force: true })
+  await system.prepare(directory)
+  const cluster = new Cluster(system, directory)
+  try {
+    await cluster.start()
+    const client = new ClusterClient(cluster.ports)
+    try {
+      await work(cluster, client)
+    } finally {
+      client.close()
+    }
+  } finally {
+    await cluster.kill()
+    rmSync(directory, { recursive: true, force: true })
+    settleDisk()
+  }
+}
+
 /** A B A B ...: what changes on the machine meanwhile touches both alike. A system that fails is left out of this group, with the reason. */
-export async function alternate(
+export const alternate = (
   context: Context,
   group: string,
   run: (system: System, index: number) => Promise<void>,
   systems: readonly System[] = context.systems,
+): Promise<void> => byTurns(context, group, systems, run)
+
+export async function byTurns<S extends Pick<System, "name" | "title">>(
+  context: Context,
+  group: string,
+  systems: readonly S[],
+  run: (system: S, index: number) => Promise<void>,
 ): Promise<void> {
   const failed = new Set<string>()
   for (let index = 0; index < context.runs; index++) {

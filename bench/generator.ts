@@ -15,6 +15,8 @@ export interface Load {
   /** Records of the whole load. */
   readonly records: number
   readonly recordBytes: number
+  /** Default: 1. -1: all in-sync replicas. */
+  readonly acks?: 1 | -1
 }
 
 export interface LoadResult {
@@ -53,9 +55,17 @@ export function rdkafkaPerformance(processes: Processes, path: string): Generato
   }
   return {
     name: "rdkafka_performance (librdkafka 2.12.0)",
-    settings: `producer -a 1 ${producerSettings.join(" ")}; consumer -C -o beginning ${consumerSettings.join(" ")}`,
+    settings: `producer -a 1, with three brokers -a -1, ${producerSettings.join(" ")}; consumer -C -o beginning ${consumerSettings.join(" ")}`,
     produce: async (load) => {
-      const args = ["-P", ...common(load), "-s", String(load.recordBytes), "-a", "1", ...options(producerSettings)]
+      const args = [
+        "-P",
+        ...common(load),
+        "-s",
+        String(load.recordBytes),
+        "-a",
+        String(load.acks ?? 1),
+        ...options(producerSettings),
+      ]
       // It fails when it counted one record less while all were delivered: its threads share that counter without a lock.
       const isDone = (output: string) =>
         output.includes(`, ${load.records} delivered (`) && output.includes(", 0 failed)")
@@ -78,6 +88,7 @@ export interface WorkerTask {
   readonly partitions: readonly number[]
   readonly records: number
   readonly recordBytes: number
+  readonly acks?: 1 | -1
   /** Drain: read only the last so many bytes of every partition, again and again until the records are reached. */
   readonly tailBytes?: number
 }

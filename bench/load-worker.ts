@@ -27,7 +27,12 @@ async function produce(task: WorkerTask): Promise<LoadResult> {
       const count = Math.min(left, perBatch)
       left -= count
       const partition = task.partitions[turn++ % task.partitions.length]!
-      await client.produce(task.topic, partition, count === perBatch ? batch : makeBatch(count, task.recordBytes), 1)
+      await client.produce(
+        task.topic,
+        partition,
+        count === perBatch ? batch : makeBatch(count, task.recordBytes),
+        task.acks ?? 1,
+      )
     }
   }
   await Promise.all(Array.from({ length: requestsInFlight }, lane))

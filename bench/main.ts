@@ -8,14 +8,18 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Context } from "./context.js"
 import { rdkafkaPerformance, typescriptGenerator } from "./generator.js"
+import { catchUp } from "./groups/catch-up.js"
 import { consumerGroups } from "./groups/consumer-groups.js"
 import { latency } from "./groups/latency.js"
 import { limits } from "./groups/limits.js"
 import { manyPartitions } from "./groups/many-partitions.js"
+import { manyReplicas } from "./groups/many-replicas.js"
 import { recovery } from "./groups/recovery.js"
+import { replicated } from "./groups/replicated.js"
 import { small } from "./groups/small.js"
 import { start } from "./groups/start.js"
 import { stream } from "./groups/stream.js"
+import { kafkaCluster, ottlaCluster } from "./clusters.js"
 import { freeDiskBytes, machineLine } from "./machine.js"
 import { parseOptions, usage, UsageError } from "./options.js"
 import { Processes } from "./processes.js"
@@ -34,6 +38,9 @@ const groups: Readonly<Record<GroupName, (context: Context) => Promise<void>>> =
   recovery,
   "many-partitions": manyPartitions,
   "consumer-groups": consumerGroups,
+  replicated,
+  "many-replicas": manyReplicas,
+  "catch-up": catchUp,
 }
 const freeDiskBytesMin = 20e9
 
@@ -79,6 +86,7 @@ async function main(): Promise<void> {
   const context: Context = {
     processes,
     systems: peer === undefined ? [own] : [own, peer],
+    clusters: [ottlaCluster(processes, root), ...("path" in jars ? [kafkaCluster(processes, jars.path)] : [])],
     generator,
     limits: await limitsProgram(processes, work, join(root, "bench", "limits.c")),
     directory,

@@ -27,6 +27,9 @@ export const groupNames = [
   "recovery",
   "many-partitions",
   "consumer-groups",
+  "replicated",
+  "many-replicas",
+  "catch-up",
 ] as const
 export type GroupName = (typeof groupNames)[number]
 
@@ -55,6 +58,14 @@ const idle = (id: string, protocol: string): Figure => ({
   unit: "cores",
   better: "less",
   absolute: 0.3,
+})
+
+const manyReplicas = (id: string, work: string, unit: "ms" | "MB" | "cores", absolute?: number): Figure => ({
+  id: `many-replicas/${id}`,
+  work,
+  unit,
+  better: "less",
+  ...(absolute !== undefined && { absolute }),
 })
 
 const sink = "a Node process that only reads the socket"
@@ -233,6 +244,62 @@ export const rows: readonly { readonly row: string; readonly group: GroupName; r
         },
         { id: "load-offsets/cpu", work: "the broker's CPU until then", unit: "CPU-s", better: "less" },
         { id: "load-offsets/resident", work: "resident memory then", unit: "MB", better: "less" },
+      ],
+    },
+    {
+      row: "replicated",
+      group: "replicated",
+      figures: [
+        rate(
+          "replicated",
+          "three brokers, 6 partitions x 3 replicas, 1 KB, acks=all; Ottla synced on every replica, Kafka not",
+          {
+            ratio: 2,
+          },
+        ),
+        cpu("replicated", "the same, all three brokers", { ratio: 0.5 }),
+      ],
+    },
+    {
+      row: "many-replicas",
+      group: "many-replicas",
+      figures: [
+        manyReplicas("create", "10,000 partitions x 3 replicas on three brokers: made, led, in sync", "ms", 10_000),
+        manyReplicas("resident", "they are idle: resident memory of a broker", "MB", 400),
+        manyReplicas("cores", "they are idle: cores of a broker", "cores", 0.02),
+        rate("many-replicas/alone", "the load of `replicated` without them"),
+        rate("many-replicas/among", "the load of `replicated` beside them"),
+        { id: "many-replicas/rate", work: "beside them to without", unit: "ratio", better: "more", absolute: 0.9 },
+        manyReplicas("stop", "clean stop of all three", "ms"),
+        manyReplicas("start", "start of all three, page cache dropped, until all are led and in sync", "ms", 15_000),
+        manyReplicas("start-killed", "the same after kill -9 of all three", "ms", 15_000),
+      ],
+    },
+    {
+      row: "catch-up",
+      group: "catch-up",
+      figures: [
+        {
+          id: "catch-up/rate",
+          work: "a broker comes back and is behind by 10 GB (quick: 2 GB): until it is in sync everywhere",
+          unit: "MB/s",
+          better: "more",
+          ofLimit: 0.7,
+          limit: "appends of 8 MiB with fdatasync, or a socket read by Node, whichever is slower",
+        },
+        {
+          id: "catch-up/alone/p99",
+          work: "one record at a time, acks=all, without it: p99",
+          unit: "ms",
+          better: "less",
+        },
+        {
+          id: "catch-up/beside/p99",
+          work: "one record at a time, acks=all, meanwhile: p99",
+          unit: "ms",
+          better: "less",
+        },
+        { id: "catch-up/p99", work: "meanwhile to without", unit: "ratio", better: "less", absolute: 2 },
       ],
     },
     {

@@ -72,9 +72,9 @@ export function ottla(processes: Processes, root: string): System {
   }
 }
 
-const kafkaVersion = "4.3.1"
+export const kafkaVersion = "4.3.1"
 /** As Kafka's own start script runs it. */
-const javaOptions = [
+export const javaOptions = [
   "-Xms1g",
   "-Xmx1g",
   "-server",
@@ -130,7 +130,8 @@ export function kafka(processes: Processes, jars: string): System {
   }
 }
 
-async function watchStart(
+/** Starts a broker's process and waits until it answers. Its output goes to a file in `directory`. */
+export async function watchStart(
   processes: Processes,
   directory: string,
   port: number,
@@ -159,6 +160,20 @@ async function watchStart(
   }
 }
 
+/** CPU seconds several servers used together while `work` ran, and its result. */
+export async function withCpuOf<T>(
+  servers: readonly Server[],
+  work: () => Promise<T>,
+): Promise<{ result: T; cpu: number | undefined }> {
+  const used = () => servers.map(({ pid }) => cpuSeconds(pid)).reduce((sum, each) => plus(sum, each), 0)
+  const before = used()
+  const result = await work()
+  const after = used()
+  return { result, cpu: before === undefined || after === undefined ? undefined : after - before }
+}
+
+const plus = (a: number | undefined, b: number | undefined) => (a === undefined || b === undefined ? undefined : a + b)
+
 async function firstMetadata(child: ChildProcess, port: number, started: number): Promise<void> {
   while (performance.now() - started < startTimeoutMs) {
     if (child.exitCode !== null || child.signalCode !== null) throw new Error("the broker ended while starting")
@@ -183,13 +198,5 @@ async function firstMetadata(child: ChildProcess, port: number, started: number)
   throw new Error("the broker did not answer in time")
 }
 
-/** CPU seconds a server used while `work` ran, and its result. */
-export async function withCpu<T>(
-  server: Server,
-  work: () => Promise<T>,
-): Promise<{ result: T; cpu: number | undefined }> {
-  const before = cpuSeconds(server.pid)
-  const result = await work()
-  const after = cpuSeconds(server.pid)
-  return { result, cpu: before === undefined || after === undefined ? undefined : after - before }
-}
+/** As `withCpuOf`, of one server. */
+export const withCpu = <T>(server: Server, work: () => Promise<T>) => withCpuOf([server], work)

@@ -23,7 +23,8 @@ export async function limits(context: Context): Promise<void> {
     context.say(`limits: run ${index + 1} of ${context.runs}`)
     const sink = await nodeSink(context, bytes)
     floor(context, "limits/sink-node", sink, ["produce-1k"])
-    await syncs(context)
+    const disk = await syncs(context)
+    if (context.rows.has("catch-up")) samples.add("catch-up/rate", "limit", Math.min(disk, sink.bytesPerSecond / 1e6))
     if ("missing" in context.limits) continue
     const write = await inC(context, ["sink", String(bytes)])
     floor(context, "limits/write", write, ["consume-recent"])
@@ -74,7 +75,8 @@ async function inC({ processes, limits: built }: Context, args: readonly string[
   return { bytesPerSecond: bytes / seconds, cpuPerGb: sender / (bytes / 1e9) }
 }
 
-async function syncs(context: Context): Promise<void> {
+/** MB/s of large appends. */
+async function syncs(context: Context): Promise<number> {
   const one = async (groupBytes: number, rounds: number) => {
     warmMemory(context.directory, groupBytes * rounds)
     const args = [workerPath, "sync", context.directory, String(groupBytes), String(rounds)]
@@ -88,5 +90,7 @@ async function syncs(context: Context): Promise<void> {
   context.samples.add("limits/sync-16k/p50", "limit", small.p50Ms)
   context.samples.add("limits/sync-16k/p99", "limit", small.p99Ms)
   context.samples.add("limits/sync-1m/rate", "limit", (await one(1 << 20, 500)).bytesPerSecond / 1e6)
-  context.samples.add("limits/sync-8m/rate", "limit", (await one(8 << 20, 100)).bytesPerSecond / 1e6)
+  const large = (await one(8 << 20, 100)).bytesPerSecond / 1e6
+  context.samples.add("limits/sync-8m/rate", "limit", large)
+  return large
 }
