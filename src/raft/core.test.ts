@@ -3,6 +3,7 @@ import { test } from "node:test"
 import { zeroUuid } from "../base/ids.js"
 import { Errors } from "../protocol/errors.js"
 import { type CoreOptions, RaftCore } from "./core.js"
+import { DiskPace, diskLateMs, diskStallMs } from "./disk-pace.js"
 import { noElection } from "./election-state.js"
 import type { Outgoing, OutgoingFetch, OutgoingVote, VoteRequest } from "./requests.js"
 import { MemoryLog } from "./testing/memory-log.js"
@@ -388,4 +389,108 @@ test("after a failure of its log a node takes no part any more", () => {
   assert.equal(core.nextTickMs, Number.POSITIVE_INFINITY)
   assert.equal(core.onVote(vote(), undefined, 0).errorCode, Errors.BROKER_NOT_AVAILABLE)
   assert.equal(core.onFetch(fetched(0), 0).errorCode, Errors.BROKER_NOT_AVAILABLE)
+})
+
+/** A leader of three with one record of its own on the medium, known to both others at `nowMs`. */
+function settledLeader(): { core: RaftCore; log: MemoryLog } {
+  const log = new MemoryLog()
+  const core = leaderOf(log)
+  log.flush()
+  core.onFlushed(1000)
+  for (const id of [2, 3]) core.onFetch(fetched(1, 1, id), 1000)
+  return { core, log }
+}
+
+test("a leader whose disk hangs hands over when the others have all they can get", () => {
+  const { core, log } = settledLeader()
+  log.append({ epoch: 1, value: "a" })
+  core.onFlushed(2000)
+  for (const id of [2, 3]) core.onFetch(fetched(2, 1, id), 2010)
+  assert.ok(core.nextTickMs <= 2000 + diskStallMs)
+  core.onTick(2000 + diskStallMs - 1)
+  assert.equal(core.role, "leader")
+  core.onTick(2000 + diskStallMs)
+  assert.equal(core.role, "resigned")
+})
+
+test("a leader whose writes hang hands over too, though the others have nothing that it has not", () => {
+  const { core, log } = settledLeader()
+  log.append({ epoch: 1, value: "a" })
+  log.writtenOffset = 1
+  core.onFlushed(2000)
+  core.onTick(2000 + diskStallMs)
+  assert.equal(core.role, "resigned")
+})
+
+test("a leader whose disk hangs stays where the others are no better, or cannot go on without it", () => {
+  for (const others of [[], [2]]) {
+    const { core, log } = settledLeader()
+    log.append({ epoch: 1, value: "a" })
+    core.onFlushed(2000)
+    for (const id of others) core.onFetch(fetched(2, 1, id), 2010)
+    let ticks = 0
+    for (let nowMs = 2000; nowMs < 5000; nowMs = Math.max(nowMs + 1, core.nextTickMs), ticks++) {
+      for (const id of [2, 3]) core.onFetch(fetched(others.includes(id) ? 2 : 1, 1, id), nowMs)
+      core.onTick(nowMs)
+      indulge(core)
+    }
+    assert.equal(core.role, "leader", `${others}`)
+    assert.ok(ticks < 100)
+  }
+})
+
+test("a leader that is later than the others each time for two seconds hands over", () => {
+  for (const [lateMs, role] of [
+    [diskLateMs + 50, "resigned"],
+    [diskLateMs - 10, "leader"],
+  ] as const) {
+    const { core, log } = settledLeader()
+    for (let nowMs = 2000; nowMs < 6000 && core.role === "leader"; nowMs += 500) {
+      log.append({ epoch: 1, value: "a" })
+      core.onFlushed(nowMs)
+      for (const id of [2, 3]) core.onFetch(fetched(log.logEndOffset, 1, id), nowMs + 5)
+      log.flush()
+      core.onFlushed(nowMs + 5 + lateMs)
+    }
+    assert.equal(core.role, role, `${lateMs}`)
+  }
+})
+
+test("who was late once, or while the others were late too, keeps its leadership", () => {
+  const { core, log } = settledLeader()
+  for (let nowMs = 2000; nowMs < 20_000; nowMs += 500) {
+    log.append({ epoch: 1, value: "a" })
+    core.onFlushed(nowMs)
+    const isLate = nowMs % 1500 !== 0
+    if (isLate) for (const id of [2, 3]) core.onFetch(fetched(log.logEndOffset, 1, id), nowMs + 5)
+    log.flush()
+    core.onFlushed(nowMs + 200)
+    if (!isLate) for (const id of [2, 3]) core.onFetch(fetched(log.logEndOffset, 1, id), nowMs + 205)
+  }
+  assert.equal(core.role, "leader")
+})
+
+test("where every disk is so slow, leaders are more patient each time", () => {
+  const pace = new DiskPace()
+  const log = new MemoryLog()
+  for (let times = 0, nowMs = 0; times < 3; times++, nowMs += 100_000) {
+    pace.begin()
+    log.append({ epoch: 1, value: "a" })
+    assert.equal(pace.look(log, log.flushedOffset + 1, nowMs), false)
+    const patienceMs = diskStallMs * 2 ** times
+    assert.equal(pace.look(log, log.flushedOffset + 1, nowMs + patienceMs - 1), false)
+    assert.equal(pace.look(log, log.flushedOffset + 1, nowMs + patienceMs), true)
+    pace.handedOver()
+    log.flush()
+    pace.look(log, -1, nowMs + patienceMs + 1000)
+  }
+  // Quick again.
+  log.append({ epoch: 1, value: "a" })
+  pace.look(log, -1, 900_000)
+  log.flush()
+  pace.look(log, -1, 900_001)
+  pace.begin()
+  log.append({ epoch: 1, value: "a" })
+  pace.look(log, log.flushedOffset + 1, 910_000)
+  assert.equal(pace.look(log, log.flushedOffset + 1, 910_000 + diskStallMs), true)
 })

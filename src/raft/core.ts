@@ -7,6 +7,7 @@
 import { invariant } from "../base/assert.js"
 import type { BrokerId, Offset } from "../base/ids.js"
 import { type ErrorCode, Errors } from "../protocol/errors.js"
+import { DiskPace } from "./disk-pace.js"
 import { type Effects, EffectsDraft } from "./effects.js"
 import { type ElectionState, noElection, sameVote } from "./election-state.js"
 import { LeaderState } from "./leader-state.js"
@@ -102,6 +103,7 @@ export class RaftCore {
   #fetch = { inFlight: false, nextMs: 0, failures: 0, round: 0 }
   /** The log is being cut, or a snapshot is being read or put in its place. */
   #busy: "cutting" | "snapshot" | undefined
+  readonly #pace = new DiskPace()
   /** How often the leader was believed to be gone since it was last heard from. */
   #suspicions = 0
   /** The log has failed: this node takes no part any more. */
@@ -214,7 +216,11 @@ export class RaftCore {
         return Math.min(role.deadlineMs, this.#requests.nextMs(this.#undecided(role.votes)))
       case "leader":
         if (this.#voters.isOnly(this.#self)) return Number.POSITIVE_INFINITY
-        return Math.min(role.state.checkQuorumDeadlineMs, this.#requests.nextMs(this.#otherVoters()))
+        return Math.min(
+          role.state.checkQuorumDeadlineMs,
+          this.#pace.nextLookMs,
+          this.#requests.nextMs(this.#otherVoters()),
+        )
       case "resigned":
         return Math.min(
           role.deadlineMs,
@@ -262,12 +268,22 @@ export class RaftCore {
   /** What time and state allow to be sent now. */
   #advance(nowMs: number): void {
     if (this.#halted) return
+    this.#lookAtDisk(nowMs)
     const role = this.#role
     if (role.kind === "prospective" || role.kind === "candidate") this.#askForVotes(role, nowMs)
     else if (role.kind === "leader") this.#announceLeadership(role.state, nowMs)
     else if (role.kind === "resigned") this.#announceEnd(role, nowMs)
     else this.#maybeFetch(nowMs)
     this.#moveHighWatermark()
+  }
+
+  /** A leader whose disk hangs, or is the slowest, keeps everybody waiting: nothing is committed without it. */
+  #lookAtDisk(nowMs: number): void {
+    const role = this.#role
+    const othersOffset = role.kind === "leader" ? role.state.othersOffset(this.#voters) : -1
+    if (!this.#pace.look(this.#log, othersOffset, nowMs)) return
+    this.#pace.handedOver()
+    this.#resign(nowMs)
   }
 
   // Elections.
@@ -361,6 +377,7 @@ export class RaftCore {
       "only a candidate whose vote is on the medium becomes leader",
     )
     const granting = [...role.votes].filter(([, granted]) => granted).map(([id]) => id)
+    this.#pace.begin()
     this.#enter({
       kind: "leader",
       state: new LeaderState(
@@ -517,6 +534,7 @@ export class RaftCore {
     if (judged.errorCode !== Errors.NONE || role.kind !== "leader" || request.replica.id < 0) return judged
     if (judged.judgement.kind === "valid") {
       role.state.fetched(request.replica, request.fetchOffset, this.#log.logEndOffset, this.#voters, nowMs)
+      this.#lookAtDisk(nowMs)
       this.#moveHighWatermark()
     } else role.state.heardFrom(request.replica, this.#voters, nowMs)
     return { ...judged, highWatermark: this.#highWatermark }

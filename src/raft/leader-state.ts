@@ -100,6 +100,15 @@ export class LeaderState {
     return Math.min(flushedOffset, offsets[voters.majority - 1] ?? -1)
   }
 
+  /** What a majority of voters without this node has on the medium: so much could be committed if another led. -1: the others are no majority, or have not told. */
+  othersOffset(voters: VoterSet): Offset {
+    const offsets = voters.voters
+      .filter((voter) => !sameReplica(voter, this.self))
+      .map((voter) => this.progressOf(voter).endOffset)
+      .sort((a, b) => b - a)
+    return offsets[voters.majority - 1] ?? -1
+  }
+
   /** Everybody that fetches and is no voter. */
   observers(voters: VoterSet, nowMs: number): ReplicaProgress[] {
     for (const [name, each] of this.#replicas)
