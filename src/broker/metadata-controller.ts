@@ -291,6 +291,7 @@ export class MetadataController {
       response: {},
     }))
     if (isRefused(done)) return { throttleTimeMs: 0, ...done.refused }
+    this.options.env.log.log("info", "a controller registers", { controllerId, incarnationId })
     return { throttleTimeMs: 0, errorCode: Errors.NONE, errorMessage: null }
   }
 

@@ -26,6 +26,7 @@ import type { LogDirectory } from "../storage/log-directory.js"
 import { LogManager } from "../storage/log-manager.js"
 import { BrokerRole } from "./broker-role.js"
 import { ConfigView } from "./config-view.js"
+import { ControllerMembership } from "./controller-membership.js"
 import { ControllerRole } from "./controller-role.js"
 import { findCluster } from "./formation/cluster-formation.js"
 import { clusterMetadataTopic } from "./internal-topics.js"
@@ -67,6 +68,7 @@ export class Node {
   readonly #configs: ConfigView
   readonly #machine: StateMachine<MetadataImage, MetadataRecord>
   readonly #controller: ControllerRole | undefined
+  readonly #membership: ControllerMembership | undefined
   readonly #broker: BrokerRole | undefined
   readonly #server: Server
   readonly #listenerNames = new Map<number, string>()
@@ -139,6 +141,21 @@ export class Node {
           applied: () => this.#broker?.replicas.applied() ?? Promise.resolve(),
           onBroken: (error) => onFatal(error.stack ?? error.message),
         })
+    this.#membership =
+      this.#controller &&
+      new ControllerMembership({
+        env,
+        nodeId: config.nodeId,
+        directoryId: metadataDirectory(config, logs).directoryId,
+        incarnationId,
+        clusterId: logs.clusterId,
+        connect,
+        local: this.#controller.local,
+        endpoints: () => this.#controllerEndpoints,
+        image: () => this.#machine.committed,
+        quorum: metadataLog,
+        autoJoin: config.bool("controller.quorum.auto.join.enable"),
+      })
     this.#broker = !config.isBroker
       ? undefined
       : new BrokerRole({
@@ -252,6 +269,7 @@ export class Node {
     const joining = this.#joinQuorum()
     // Awaited below; until then nobody else would take its failure.
     joining.catch(() => {})
+    this.#membership?.start()
     await this.logs.loadLogs()
     this.#logsAreOpen = true
     await joining
@@ -303,7 +321,10 @@ export class Node {
         this.#machine.resigned()
         this.#controller?.controller.onResigned()
       },
-      onLeaderChanged: (leader) => this.#broker?.onLeaderChanged(leader),
+      onLeaderChanged: (leader) => {
+        this.#membership?.onLeaderChanged(leader)
+        this.#broker?.onLeaderChanged(leader)
+      },
       onFailed: (reason) => {
         // Nothing is committed any more: whoever waits for it, a stop above all, must be told.
         this.#machine.lostLeadership(this.metadataLog.logEndOffset)
@@ -378,6 +399,7 @@ export class Node {
   }
 
   async #stop(): Promise<void> {
+    this.#membership?.stop()
     await this.#broker?.leave()
     await this.#server.stopAccepting()
     await this.#broker?.stop()
@@ -391,6 +413,7 @@ export class Node {
   /** A start that came to nothing: nothing of it goes on. */
   async #abandon(): Promise<void> {
     this.#stopped ??= Promise.resolve()
+    this.#membership?.stop()
     await this.#server.close()
     await this.#broker?.stop()
     this.#controller?.controller.onResigned()

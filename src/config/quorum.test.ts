@@ -43,6 +43,10 @@ test("settings that cannot work together are refused with the one to change", ()
       `${combined.replace("process.roles=broker,controller", "process.roles=controller")}`,
       /has controller listeners only/,
     ],
+    [
+      `${combined}\ncontroller.quorum.auto.join.enable=true`,
+      /controller.quorum.voters says who votes, and nobody joins/,
+    ],
     ["controller.quorum.voters=1@a:9093,1@b:9093", /1 is there twice/],
     ["controller.quorum.voters=1@a:9093,2@a:9093", /a:9093 is the address of two voters/],
     ["controller.quorum.voters=a:9093", /a:9093 is not id@host:port/],

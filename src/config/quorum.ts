@@ -26,6 +26,7 @@ export interface QuorumSettings {
   readonly roles: readonly string[]
   readonly voters: readonly string[]
   readonly bootstrapServers: readonly string[]
+  readonly autoJoin: boolean
   readonly listeners: Listeners
 }
 
@@ -90,6 +91,10 @@ function checkRoles(
       )
     return
   }
+  if (settings.autoJoin && voters.length > 0)
+    errors.push(
+      "controller.quorum.auto.join.enable: controller.quorum.voters says who votes, and nobody joins; remove it and set controller.quorum.bootstrap.servers, or set this to false",
+    )
   if (voters.length > 0 && !isVoter)
     errors.push(
       `controller.quorum.voters names ${ids} and not this node (node.id=${nodeId}), whose process.roles hold controller`,

@@ -120,6 +120,7 @@ export function loadServerConfig(input: {
       roles,
       voters: config.list("controller.quorum.voters"),
       bootstrapServers: config.list("controller.quorum.bootstrap.servers"),
+      autoJoin: config.bool("controller.quorum.auto.join.enable"),
       listeners,
     },
     errors,

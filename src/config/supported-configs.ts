@@ -12,6 +12,7 @@ export const supportedConfigs: ReadonlySet<string> = new Set([
   "compression.zstd.level",
   "connections.max.idle.ms",
   "controller.listener.names",
+  "controller.quorum.auto.join.enable",
   "controller.quorum.bootstrap.servers",
   "controller.quorum.election.backoff.max.ms",
   "controller.quorum.election.timeout.ms",
