@@ -13,6 +13,10 @@ export interface BrokerOptions {
   readonly dataDirectory: string
   /** Kafka's setting names. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Where clients reach it, 127.0.0.1 if nothing is said. */
+  readonly host?: string
+  /** Stands before the command, for it to run somewhere else. */
+  readonly commandPrefix?: readonly string[]
   readonly readyTimeoutMs?: number
 }
 
@@ -45,14 +49,17 @@ export class BrokerProcess {
       ...options.settings,
     }
     const args = Object.entries(settings).flatMap(([name, value]) => ["--set", `${name}=${value}`])
-    const child = start(process.execPath, [program, "server", "start", ...args], { stdio: ["ignore", "pipe", "pipe"] })
+    const host = options.host ?? "127.0.0.1"
+    const insecure = host === "127.0.0.1" ? [] : ["--insecure"]
+    const line = [...(options.commandPrefix ?? []), process.execPath, program, "server", "start", ...insecure, ...args]
+    const child = start(line[0]!, line.slice(1), { stdio: ["ignore", "pipe", "pipe"] })
     const broker = new BrokerProcess(child, options)
     await broker.#ready(options.readyTimeoutMs ?? 30_000)
     return broker
   }
 
   get bootstrap(): string {
-    return `127.0.0.1:${this.options.port}`
+    return `${this.options.host ?? "127.0.0.1"}:${this.options.port}`
   }
 
   get port(): number {
@@ -70,6 +77,11 @@ export class BrokerProcess {
   /** The end of what it printed. */
   get output(): string {
     return tail(this.#output, 20)
+  }
+
+  /** All that is kept of it. */
+  get wholeOutput(): string {
+    return this.#output
   }
 
   #ready(timeoutMs: number): Promise<void> {
@@ -102,6 +114,15 @@ export class BrokerProcess {
   async kill(): Promise<void> {
     this.child.kill("SIGKILL")
     await this.#exited
+  }
+
+  /** SIGSTOP: it stands still, its connections stay. */
+  pause(): void {
+    this.child.kill("SIGSTOP")
+  }
+
+  resume(): void {
+    this.child.kill("SIGCONT")
   }
 
   /** SIGTERM, as an operator would. Throws if the process does not end cleanly. */

@@ -174,13 +174,14 @@ export class WireClient {
     name: string,
     numPartitions: number,
     configs: Readonly<Record<string, string>> = {},
+    replicationFactor = 1,
   ): Promise<{ created: boolean }> {
     const answer = await this.request(createTopics, 6, {
       topics: [
         {
           name,
           numPartitions,
-          replicationFactor: 1,
+          replicationFactor,
           assignments: [],
           configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })),
         },

@@ -27,6 +27,7 @@ import { streamsWordCount } from "./clients/streams.js"
 import { wire } from "./clients/wire.js"
 import { groupChecks } from "./groups/checks.js"
 import { KafkaProcess } from "./kafka.js"
+import { clusterKillLoop } from "./cluster/kill-loop.js"
 import { killLoop } from "./kill-loop.js"
 import { librdkafkaSuite } from "./librdkafka/suite.js"
 import { parseOptions } from "./options.js"
@@ -56,6 +57,7 @@ const checks: readonly Check[] = [
 const commands: Readonly<Record<string, (options: Readonly<Record<string, string>>) => Promise<boolean>>> = {
   "kill-loop": killLoop,
   "power-cut": powerCut,
+  "cluster-kill-loop": clusterKillLoop,
   "librdkafka-suite": librdkafkaSuite,
 }
 
@@ -72,6 +74,7 @@ const brokerSettings = {
 const usage = `npm run compat [-- names...] [--against kafka | --bootstrap HOST:PORT [--data-directory DIR]]
 npm run compat -- kill-loop [--rounds N] [--seed N] [--partitions N] [--load-ms MS] [--data-directory DIR]
 npm run compat -- power-cut [--cuts N] [--seed N] [--partitions N] [--load-ms MS]
+npm run compat -- cluster-kill-loop [--rounds N] [--seed N] [--partitions N] [--faults leader,controller,...] [--network namespaces|proxies] [--journal FILE]
 npm run compat -- librdkafka-suite [--against kafka] [--groups core,admin] [--tests 0001,0002] [--update] [--logs DIR] [--seconds S]
 
 checks: ${checks.map(({ name }) => name).join(", ")}

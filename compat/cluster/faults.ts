@@ -1,0 +1,163 @@
+/**
+ * What is done to a cluster under load: kills, silence, planned restarts, cut links.
+ *
+ * Owns the kinds of faults, whom they hit, and for how long. Measures nothing. Invariant: when a fault is over, every node runs and no link is cut.
+ */
+import type { SeededRandom } from "../random.js"
+import type { Cluster, ClusterNode } from "./cluster.js"
+import { clients, type ClusterNetwork } from "./network.js"
+import type { PartitionView } from "./view.js"
+
+export interface Scene {
+  readonly cluster: Cluster
+  readonly network: ClusterNetwork
+  readonly random: SeededRandom
+  readonly controller: number
+  readonly partitions: readonly PartitionView[]
+  /** Resolves when these partitions take records again. */
+  recovered(partitions: readonly number[]): Promise<void>
+}
+
+export interface FaultTarget {
+  readonly nodes: readonly ClusterNode[]
+  /** The partitions whose producers may notice. */
+  readonly partitions: readonly number[]
+}
+
+export interface Fault {
+  readonly name: string
+  readonly weight: number
+  choose(scene: Scene): FaultTarget
+  /** Begins it; resolves when the cluster has dealt with it, or could not be expected to before `end`. */
+  begin(scene: Scene, target: FaultTarget): Promise<void>
+  end(scene: Scene, target: FaultTarget): Promise<void>
+}
+
+const downMsMax = 400
+const silentMs = 3_500
+
+const ledBy = (scene: Scene, nodes: readonly ClusterNode[]): number[] =>
+  scene.partitions.filter(({ leader }) => nodes.some(({ id }) => id === leader)).map(({ partition }) => partition)
+
+const target = (scene: Scene, nodes: readonly ClusterNode[]): FaultTarget => ({
+  nodes,
+  partitions: ledBy(scene, nodes),
+})
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+function shuffled<T>(list: readonly T[], random: SeededRandom): T[] {
+  const rest = [...list]
+  return list.map(() => rest.splice(random.int(rest.length), 1)[0]!)
+}
+
+/** Leads something and is not the active controller. */
+const chooseLeader = (scene: Scene): FaultTarget => {
+  const leaders = scene.cluster.nodes.filter(
+    ({ id }) => id !== scene.controller && scene.partitions.some(({ leader }) => leader === id),
+  )
+  return target(scene, [leaders[scene.random.int(leaders.length)] ?? scene.cluster.node(scene.controller)])
+}
+
+const killOne = {
+  async begin(scene: Scene, { nodes, partitions }: FaultTarget): Promise<void> {
+    await Promise.all(nodes.map((node) => node.kill()))
+    await scene.recovered(partitions)
+    await pause(scene.random.int(downMsMax))
+  },
+  end: (scene: Scene, { nodes }: FaultTarget) => scene.cluster.start(nodes),
+}
+
+/** With a majority gone nothing is taken until one of them is back. */
+const killMany = {
+  async begin({ random }: Scene, { nodes }: FaultTarget): Promise<void> {
+    await Promise.all(nodes.map((node) => node.kill()))
+    await pause(random.int(downMsMax))
+  },
+  async end(scene: Scene, { nodes, partitions }: FaultTarget): Promise<void> {
+    await scene.cluster.start(nodes)
+    await scene.recovered(partitions)
+  },
+}
+
+export const faults: readonly Fault[] = [
+  { name: "leader", weight: 40, choose: chooseLeader, ...killOne },
+  {
+    name: "controller",
+    weight: 20,
+    choose: (scene) => target(scene, [scene.cluster.node(scene.controller)]),
+    ...killOne,
+  },
+  {
+    name: "pair",
+    weight: 6,
+    choose: (scene) => target(scene, shuffled(scene.cluster.nodes, scene.random).slice(1)),
+    ...killMany,
+  },
+  { name: "all", weight: 6, choose: (scene) => target(scene, scene.cluster.nodes), ...killMany },
+  {
+    name: "silent",
+    weight: 8,
+    choose: chooseLeader,
+    async begin(scene, { nodes, partitions }) {
+      for (const node of nodes) node.process.pause()
+      await Promise.all([scene.recovered(partitions), pause(silentMs)])
+    },
+    async end(_, { nodes }) {
+      for (const node of nodes) node.process.resume()
+    },
+  },
+  {
+    name: "planned",
+    weight: 10,
+    choose: (scene) => target(scene, [scene.cluster.nodes[scene.random.int(scene.cluster.nodes.length)]!]),
+    async begin(scene, { nodes, partitions }) {
+      for (const node of nodes) await node.stop()
+      await scene.recovered(partitions)
+    },
+    end: (scene, { nodes }) => scene.cluster.start(nodes),
+  },
+  {
+    name: "isolated",
+    weight: 5,
+    choose: chooseLeader,
+    async begin(scene, { nodes, partitions }) {
+      for (const { id } of nodes)
+        for (const other of [clients, ...scene.cluster.nodes.map((node) => node.id)])
+          if (other !== id) for (const [from, to] of both(id, other)) await scene.network.cut(from, to)
+      await scene.recovered(partitions)
+      await pause(scene.random.int(downMsMax))
+    },
+    end: ({ network }) => network.heal(),
+  },
+  {
+    name: "deaf",
+    weight: 5,
+    choose: chooseLeader,
+    async begin(scene, { nodes }) {
+      // Either it hears nobody or nobody hears it; clients are not concerned.
+      const hears = scene.random.int(2) === 0
+      for (const { id } of nodes)
+        for (const other of scene.cluster.nodes)
+          if (other.id !== id) await scene.network.cut(hears ? id : other.id, hears ? other.id : id)
+      await pause(silentMs)
+    },
+    async end(scene, { partitions }) {
+      await scene.network.heal()
+      await scene.recovered(partitions)
+    },
+  },
+]
+
+const both = (a: number, b: number): [number, number][] => [
+  [a, b],
+  [b, a],
+]
+
+export const killFaults: readonly string[] = ["leader", "controller", "pair", "all"]
+
+export function drawFault(names: readonly string[], random: SeededRandom): Fault {
+  const wanted = faults.filter(({ name }) => names.includes(name))
+  let drawn = random.int(wanted.reduce((sum, { weight }) => sum + weight, 0))
+  return wanted.find(({ weight }) => (drawn -= weight) < 0)!
+}

@@ -1,0 +1,72 @@
+/**
+ * Which clients load a cluster, and how they are started.
+ *
+ * Owns the commands of producers and readers that know nothing of Ottla.
+ */
+import { join } from "node:path"
+import { nodeRdkafkaAddon } from "../clients/node-rdkafka.js"
+import { npmPackages, onPath, repository, Skip } from "../work.js"
+import type { ClientCommand } from "./client-process.js"
+
+export interface LoadTarget {
+  readonly bootstrap: string
+  readonly topic: string
+  readonly partitions: number
+}
+
+/** How long a producer waits between two records to one partition. */
+const tickMs = 10
+const kafkajsTickMs = 20
+
+const programs = join(repository, "build/compat/cluster/clients")
+
+export const librdkafkaName = "librdkafka"
+
+/** Errors: `Skip` where one of them is not to be had. */
+export async function loadClients(target: LoadTarget): Promise<ClientCommand[]> {
+  const { bootstrap, topic, partitions } = target
+  if (!onPath("kcat")) throw new Skip("kcat is not on PATH")
+  const node = (name: string, program: string, cwd: string, waitMs: number): ClientCommand => ({
+    ...{ name, cwd, command: process.execPath },
+    args: [join(programs, program), name, bootstrap, topic, String(partitions), String(waitMs)],
+  })
+  return [
+    node(librdkafkaName, "rdkafka-producer.js", await nodeRdkafkaAddon(), tickMs),
+    node("kafkajs", "kafkajs-producer.js", await npmPackages("npm", ["kafkajs@2.2.4"]), kafkajsTickMs),
+    kcatReader(target),
+  ]
+}
+
+interface KcatRecord {
+  readonly partition: number
+  readonly offset: number
+  readonly payload: string
+}
+
+/** Reads everything from the beginning on, as it is committed. */
+function kcatReader({ bootstrap, topic, partitions }: LoadTarget): ClientCommand {
+  const name = "kcat"
+  const settings = {
+    "socket.timeout.ms": 1000,
+    "topic.metadata.refresh.interval.ms": 300,
+    "reconnect.backoff.max.ms": 200,
+    "fetch.wait.max.ms": 100,
+    "auto.offset.reset": "error",
+  }
+  const positioned = new Set<number>()
+  return {
+    name,
+    command: "kcat",
+    args: [
+      ...["-C", "-E", "-q", "-u", "-J", "-b", bootstrap, "-t", topic, "-o", "beginning"],
+      ...Object.entries(settings).flatMap(([key, value]) => ["-X", `${key}=${value}`]),
+    ],
+    take(line, recorder) {
+      const { partition, offset, payload } = JSON.parse(line) as KcatRecord
+      if (partition >= partitions) throw new Error(`kcat read partition ${partition}`)
+      if (!positioned.has(partition)) recorder.note(name, { kind: "at", partition, offset: 0 })
+      positioned.add(partition)
+      recorder.note(name, { kind: "read", partition, offset, payload })
+    },
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * One life of a topic under load: clients, faults, the drain, the verdict.
+ *
+ * Owns the clients of the run and what follows its end: everything sent is acknowledged, everything acknowledged is read by all readers, the judge is content.
+ */
+import type { SeededRandom } from "../random.js"
+import { expect } from "../work.js"
+import { audit } from "./auditor.js"
+import { ClientProcess } from "./client-process.js"
+import { type Cluster, nodeCount } from "./cluster.js"
+import type { Fault, Scene } from "./faults.js"
+import { ackTimesOf, longestGapMs } from "./gaps.js"
+import { judge, proveJudge } from "./judge.js"
+import { librdkafkaName, loadClients } from "./load-clients.js"
+import { nowUs, Recorder } from "./recorder.js"
+import { ClusterView } from "./view.js"
+
+const recoveryMsMax = 30_000
+const readersCatchUpMs = 30_000
+const settleMs = 100
+const calmMsMax = 300
+const lookAgainMs = 10
+
+export interface FaultReport {
+  readonly fault: string
+  readonly nodes: readonly number[]
+  /** Of librdkafka, until its partitions took records again. */
+  readonly gapMs: number
+  readonly newErrors: number
+}
+
+export interface RunReport {
+  readonly acknowledged: number
+  readonly read: number
+  readonly failed: number
+  readonly violations: readonly string[]
+}
+
+export class LoadedTopic {
+  readonly recorder = new Recorder()
+  readonly view: ClusterView
+  readonly #clients: ClientProcess[] = []
+  /** Number and partition of what librdkafka had acknowledged last, found again without looking at everything. */
+  #seenEvents = 0
+  readonly #lastAcked = new Map<number, number>()
+  #lastSent = -1
+
+  private constructor(
+    readonly cluster: Cluster,
+    readonly topic: string,
+    readonly partitions: number,
+  ) {
+    this.view = new ClusterView(cluster.bootstrap)
+  }
+
+  static async start(cluster: Cluster, topic: string, partitions: number): Promise<LoadedTopic> {
+    const loaded = new LoadedTopic(cluster, topic, partitions)
+    await loaded.view.ask((client) => client.createTopic(topic, partitions, {}, nodeCount).catch(() => undefined))
+    await loaded.view.inSync(topic)
+    for (const command of await loadClients({ bootstrap: cluster.bootstrap, topic, partitions }))
+      loaded.#clients.push(await ClientProcess.start(command, loaded.recorder))
+    await loaded.takesRecords(Array.from({ length: partitions }, (_, partition) => partition))
+    return loaded
+  }
+
+  /** Resolves when a record that was sent from now on is acknowledged in each of the partitions. */
+  async takesRecords(partitions: readonly number[]): Promise<void> {
+    this.#catchUp()
+    const sentBefore = this.#lastSent
+    const deadlineMs = Date.now() + recoveryMsMax
+    for (;;) {
+      this.#catchUp()
+      if (partitions.every((partition) => (this.#lastAcked.get(partition) ?? -1) > sentBefore)) return
+      for (const client of this.#clients) client.expectFine()
+      if (Date.now() > deadlineMs)
+        throw new Error(`no acknowledgements for ${recoveryMsMax} ms: ${JSON.stringify(await this.#state())}${this.#remarks()}`)
+      await new Promise((resolve) => setTimeout(resolve, lookAgainMs))
+    }
+  }
+
+  #catchUp(): void {
+    const { events } = this.recorder
+    for (; this.#seenEvents < events.length; this.#seenEvents++) {
+      const { client, event } = events[this.#seenEvents]!
+      if (client !== librdkafkaName) continue
+      if (event.kind === "acked") this.#lastAcked.set(event.partition, event.number)
+      if (event.kind === "sent") this.#lastSent = event.number
+    }
+  }
+
+  #remarks(): string {
+    return this.#clients.map(({ name, errors }) => `\n${name}:\n  ${errors.slice(-5).join("\n  ")}`).join("")
+  }
+
+  async #state(): Promise<unknown> {
+    return this.view.partitions(this.topic).catch((error: Error) => error.message)
+  }
+
+  /** One fault, from calm to calm. Errors: throws when the cluster does not recover in time. */
+  async suffer(fault: Fault, random: SeededRandom): Promise<FaultReport> {
+    const { cluster, view } = this
+    await view.inSync(this.topic, recoveryMsMax)
+    await view.electPreferred()
+    await new Promise((resolve) => setTimeout(resolve, settleMs + random.int(calmMsMax)))
+    const partitions = await view.inSync(this.topic, recoveryMsMax)
+    await this.takesRecords(partitions.map(({ partition }) => partition))
+    cluster.expectAlive()
+    for (const { partition, leader, leaderEpoch } of partitions)
+      this.recorder.note("metadata", { kind: "leader", partition, leaderEpoch, leader })
+    const scene: Scene = {
+      ...{ cluster, random, partitions, network: cluster.options.network },
+      controller: await view.controller(),
+      recovered: (which) => this.takesRecords(which),
+    }
+    const target = fault.choose(scene)
+    const failedBefore = this.recorder.count("failed")
+    const fromUs = nowUs()
+    await fault.begin(scene, target)
+    const begunUs = nowUs()
+    await fault.end(scene, target)
+    // While a majority is down nobody can take anything.
+    const untilUs = target.nodes.length > 1 ? nowUs() : begunUs
+    const times = ackTimesOf(this.recorder.events, librdkafkaName)
+    return {
+      fault: fault.name,
+      nodes: target.nodes.map(({ id }) => id),
+      gapMs: Math.round(longestGapMs(times, target.partitions, fromUs, untilUs)),
+      newErrors: this.recorder.count("failed") - failedBefore,
+    }
+  }
+
+  /** Ends the load, reads everything, judges. `proof`: the judge is tried on this very history. */
+  async finish(proof: SeededRandom | undefined): Promise<RunReport> {
+    const { recorder, topic, partitions } = this
+    await this.view.inSync(topic, recoveryMsMax)
+    const [readers, producers] = [
+      this.#clients.filter(({ name }) => name === "kcat"),
+      this.#clients.filter(({ name }) => name !== "kcat"),
+    ]
+    for (const producer of producers) await producer.stop()
+    const read = await audit(topic, this.view, this.cluster.options.network, recorder)
+    const isRead = () => recorder.events.filter(({ client, event }) => client === "kcat" && event.kind === "read")
+    const deadlineMs = Date.now() + readersCatchUpMs
+    while (isRead().length < read && Date.now() < deadlineMs) {
+      for (const reader of readers) reader.expectFine()
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    const behind = read - isRead().length
+    for (const reader of readers) await reader.stop()
+    const violations = judge(recorder, topic, partitions)
+    if (behind !== 0) violations.push(`kcat has read ${read - behind} of ${read} records`)
+    const acknowledged = recorder.count("acked")
+    expect(acknowledged > 0, "nothing was acknowledged")
+    if (violations.length === 0 && proof !== undefined) proveJudge(recorder, topic, partitions, proof)
+    return { acknowledged, read, failed: recorder.count("failed"), violations }
+  }
+}
