@@ -28,8 +28,8 @@ export interface BrokerLifecycleOptions {
   /** The newest record this broker acts on. */
   readonly metadataOffset: () => number
   readonly offlineDirectories: () => readonly Uuid[]
-  /** How long a sync has been on its way. */
-  readonly diskStalledMs: () => number
+  /** How long a write or a sync has been on its way, and how long a sync takes these days. */
+  readonly diskPace: () => { readonly stalledMs: number; readonly syncMs: number }
   /** This incarnation is not the one the controller knows any more: the node must stop. */
   readonly onDisowned: (reason: string) => void
 }
@@ -181,7 +181,8 @@ export class BrokerLifecycle {
   }
 
   #request(lateMs: number): RequestInputOf<typeof brokerHeartbeat> {
-    const { metadataOffset, offlineDirectories, diskStalledMs } = this.options
+    const { metadataOffset, offlineDirectories, diskPace } = this.options
+    const { stalledMs, syncMs } = diskPace()
     return {
       brokerId: this.#brokerId,
       brokerEpoch: this.#brokerEpoch,
@@ -189,7 +190,8 @@ export class BrokerLifecycle {
       wantFence: this.#wantsFence,
       wantShutDown: this.#wantsShutDown,
       offlineLogDirs: [...offlineDirectories()],
-      stalledMs: Math.round(Math.max(lateMs, diskStalledMs())),
+      stalledMs: Math.round(Math.max(lateMs, stalledMs)),
+      syncMs: Math.round(Math.max(stalledMs, syncMs)),
     }
   }
 }

@@ -78,7 +78,7 @@ export class BrokerRole {
       registrationTimeoutMs: config.int("initial.broker.registration.timeout.ms"),
       metadataOffset: () => this.#metadata.image.offset,
       offlineDirectories: () => logs.failedDirectoryIds(),
-      diskStalledMs: () => logs.syncStalledMs(),
+      diskPace: () => logs.diskPace(),
       onDisowned: onFatal,
     })
     this.replicas = new ReplicaManager({

@@ -87,6 +87,7 @@ export class MetadataController {
       machine,
       topicSettings,
       demoted: () => this.#brokers.demoted,
+      stuck: () => this.#brokers.stuck,
     })
     this.#decisions = decisions
     this.#brokers = new BrokerLife({ ...options, decisions, timing: options.brokerTiming })

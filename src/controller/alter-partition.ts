@@ -72,7 +72,7 @@ function alterOne(
   const partition = topic.partitions[proposal.partitionIndex]
   if (partition === undefined) return refused(proposal, Errors.UNKNOWN_TOPIC_OR_PARTITION)
   const members = membersOf(proposal)
-  const error = problem(view.image, brokerId, partition, proposal, members)
+  const error = problem(view, brokerId, partition, proposal, members)
   if (error !== Errors.NONE) return refused(proposal, error)
   const place = { topic: topic.name, topicId, partition: proposal.partitionIndex }
   const record = view.change(place, {
@@ -98,7 +98,7 @@ function alterOne(
 }
 
 function problem(
-  image: MetadataImage,
+  view: ControllerView,
   brokerId: BrokerId,
   partition: PartitionImage,
   { leaderEpoch, partitionEpoch, leaderRecoveryState }: Proposal,
@@ -117,7 +117,11 @@ function problem(
   const isRecovering = leaderRecoveryState === leaderRecovery.recovering
   if (isRecovering && ids.length > 1) return Errors.INVALID_REQUEST
   if (isRecovering && partition.leaderRecoveryState === leaderRecovery.recovered) return Errors.INVALID_REQUEST
-  return members.every((member) => isEligible(image, member)) ? Errors.NONE : Errors.INELIGIBLE_REPLICA
+  // Who stepped aside for a disk that hangs would be waited for again.
+  const hangs = ({ brokerId: id }: Member): boolean => view.stuck.has(id) && !partition.isr.includes(id)
+  return members.every((member) => isEligible(view.image, member) && !hangs(member))
+    ? Errors.NONE
+    : Errors.INELIGIBLE_REPLICA
 }
 
 /** KIP-903: a member that has begun a new life since the leader saw it may lack what it had. */

@@ -75,6 +75,24 @@ export function handOverLeaderships(view: ControllerView, brokerId: BrokerId): M
 }
 
 /**
+ * A broker whose disk hangs holds up all that its ISRs are to commit. It leaves those that have enough members without it, as it would for being behind, only sooner; where there are too few it stays, and
+ * hands over what it leads. `view.stuck` must hold it.
+ */
+export function stepAside(view: ControllerView, brokerId: BrokerId): MetadataRecord[] {
+  const records: MetadataRecord[] = []
+  for (const place of view.index.inIsr(brokerId)) {
+    const { isr, replicas, leader } = view.partition(place)
+    const enough = Math.max(1, Math.min(view.settings(place.topic).minInsyncReplicas, replicas.length))
+    const goesOn = isr.filter((id) => !view.stuck.has(id)).length >= enough
+    if (!goesOn && leader !== brokerId) continue
+    const others = isr.filter((id) => id !== brokerId)
+    const record = view.change(place, { election: "online", ...(goesOn && { isr: others }) })
+    if (record !== undefined) records.push(record)
+  }
+  return records
+}
+
+/**
  * Directories of a broker that failed. Replicas in them lead nothing and are in no ISR; under a policy weaker than `flush`, what they acknowledged may be gone with the cache.
  */
 export function directoriesOffline(

@@ -12,6 +12,10 @@ interface Session {
   metadataOffset: Offset
   shutdownOffset: Offset | undefined
   demotedUntilMs: number
+  /** As it said last: how long a sync takes there. */
+  syncMs: number
+  /** Since when it has been slower than the others each time it was heard of. */
+  slowSinceMs: number | undefined
 }
 
 export interface SessionTiming {
@@ -19,6 +23,12 @@ export interface SessionTiming {
   /** How long a broker that was stuck leads only what nobody else can, counted from the last time it said so. */
   readonly demotionMs: number
 }
+
+/** A disk is slow that takes so many times as long as those of the others, and so much longer. */
+export const slowFactor = 4
+export const slowByMs = 80
+/** For so long without a break, and its broker is demoted. */
+export const slowForMs = 2000
 
 export class BrokerSessions {
   readonly #sessions = new Map<BrokerId, Session>()
@@ -55,6 +65,27 @@ export class BrokerSessions {
   demote(brokerId: BrokerId, nowMs: number): void {
     const session = this.#sessions.get(brokerId)
     if (session !== undefined) session.demotedUntilMs = nowMs + this.timing.demotionMs
+  }
+
+  /** What a heartbeat says of the disk. True: it has been slower than those of the others for a while. */
+  diskTold(brokerId: BrokerId, syncMs: number, nowMs: number): boolean {
+    const session = this.#sessions.get(brokerId)
+    if (session === undefined) return false
+    session.syncMs = syncMs
+    const others: number[] = []
+    for (const [id, other] of this.#sessions)
+      if (id !== brokerId && other.lastContactMs + this.timing.sessionTimeoutMs >= nowMs) others.push(other.syncMs)
+    const usualMs = others.sort((a, b) => a - b)[others.length >> 1]
+    const isSlow = usualMs !== undefined && syncMs >= slowByMs + slowFactor * usualMs
+    session.slowSinceMs = isSlow ? (session.slowSinceMs ?? nowMs) : undefined
+    return isSlow && nowMs - session.slowSinceMs! >= slowForMs
+  }
+
+  /** Brokers of whose disk nothing has come back for so long. */
+  stuck(stallMs: number): Set<BrokerId> {
+    const found = new Set<BrokerId>()
+    for (const [brokerId, { syncMs }] of this.#sessions) if (syncMs >= stallMs) found.add(brokerId)
+    return found
   }
 
   demoted(nowMs: number): Set<BrokerId> {
@@ -120,6 +151,8 @@ export class BrokerSessions {
       metadataOffset: -1,
       shutdownOffset: undefined,
       demotedUntilMs: Number.NEGATIVE_INFINITY,
+      syncMs: 0,
+      slowSinceMs: undefined,
     }
     this.#sessions.set(brokerId, session)
     return session

@@ -60,7 +60,7 @@ export function directoryFor(image: MetadataImage, brokerId: BrokerId): Uuid {
   return logDirs.length === 1 ? logDirs[0]! : zeroUuid
 }
 
-const nobodyDemoted: ReadonlySet<BrokerId> = new Set()
+const nobody: ReadonlySet<BrokerId> = new Set()
 
 export class ControllerView {
   readonly #settings = new Map<string, TopicSettings>()
@@ -71,7 +71,9 @@ export class ControllerView {
     readonly index: PartitionIndex,
     private readonly settingsOf: TopicSettingsOf,
     /** Brokers that were stuck: they lead only where nobody else can. */
-    readonly demoted: ReadonlySet<BrokerId> = nobodyDemoted,
+    readonly demoted: ReadonlySet<BrokerId> = nobody,
+    /** Brokers whose disk hangs: no ISR waits for them that has enough members without them. */
+    readonly stuck: ReadonlySet<BrokerId> = nobody,
   ) {
     this.elrEnabled = (image.features.get(elrFeature) ?? 0) >= 1
     index.follow(image.topics)

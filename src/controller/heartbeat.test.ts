@@ -169,3 +169,41 @@ test("where all who could lead were stuck, leaders stay", () => {
   t.heartbeat(2)
   assert.equal(t.state("a"), "2@0 isr 2,1")
 })
+
+test("a broker whose disk hangs leaves the ISRs that have enough without it, and does not join one before it moves", () => {
+  const t = new ClusterTest()
+  t.start([1, 2, 3])
+  t.topic(
+    "a",
+    [
+      [1, 2, 3],
+      [2, 1],
+    ],
+    { minInsyncReplicas: 2 },
+  )
+  t.topic("b", [[2, 1]])
+  t.topic("c", [[1]])
+  t.demoted.add(1)
+  t.stuck.add(1)
+  t.heartbeat(1)
+  assert.deepEqual(
+    [t.state("a", 0), t.state("a", 1), t.state("b"), t.state("c")],
+    ["2@1 isr 2,3", "2@0 isr 2,1", "2@0 isr 2", "1@0 isr 1"],
+  )
+  assert.equal(t.alterIsr("b", [2, 1]), 107)
+  t.stuck.clear()
+  assert.equal(t.alterIsr("b", [2, 1]), 0)
+  assert.equal(t.state("b"), "2@0 isr 2,1")
+})
+
+test("a broker whose disk hangs hands over where it may not leave, and nobody counts on another that hangs", () => {
+  const t = new ClusterTest()
+  t.start([1, 2, 3])
+  t.topic("a", [[1, 2]], { minInsyncReplicas: 2 })
+  t.topic("b", [[1, 2, 3]])
+  t.demoted.add(1).add(3)
+  t.stuck.add(1).add(3)
+  t.heartbeat(1)
+  t.heartbeat(3)
+  assert.deepEqual([t.state("a"), t.state("b")], ["2@1 isr 1,2", "2@1 isr 2"])
+})

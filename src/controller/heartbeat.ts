@@ -16,6 +16,7 @@ import {
   directoriesOffline,
   fenceBroker,
   handOverLeaderships,
+  stepAside,
   unfenceBroker,
 } from "./broker-changes.js"
 import type { ControllerView } from "./controller-view.js"
@@ -83,7 +84,11 @@ export function onHeartbeat(
   if (state !== current) return { records: fenceBroker(view, brokerId), result }
   if (isLost) return { records: [], result }
   // What would rest on partitions that this very decision changes waits for the next heartbeat: the view does not have those changes.
-  const records = view.demoted.has(brokerId) ? handOverLeaderships(view, brokerId) : []
+  const records = view.stuck.has(brokerId)
+    ? stepAside(view, brokerId)
+    : view.demoted.has(brokerId)
+      ? handOverLeaderships(view, brokerId)
+      : []
   if (records.length === 0) records.push(...newlyOffline)
   if (request.cordonedLogDirs !== null) records.push(...cordonDirectories(view, brokerId, request.cordonedLogDirs))
   return { records, result }

@@ -75,6 +75,7 @@ const ownTagsFrom = 10_000
 /** Every field that Ottla adds to a message of Kafka's. */
 const ownFields = [
   "BrokerHeartbeatRequest.stalledMs",
+  "BrokerHeartbeatRequest.syncMs",
   "BrokerRegistrationRequest.machineId",
   "EnvelopeResponse.metadataOffset",
   "FetchRequest.topics.partitions.flushedOffset",

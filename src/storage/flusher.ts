@@ -11,6 +11,10 @@ import type { FlushJob, Log } from "./log.js"
 export const syncFileSystemFilesMin = 16
 /** Syncs on their way at once; they occupy threads that reads and writes need too. */
 export const concurrentSyncsMax = 4
+/** The pace of a disk is told by so many rounds, the last ones, of so long a time. */
+const paceRoundsMax = 16
+const paceRoundsMin = 3
+const paceWindowMs = 10_000
 
 export class Flusher {
   #dirty = new Set<Log>()
@@ -18,6 +22,8 @@ export class Flusher {
   /** Since when the present round is on its way, in monotonic time; undefined between rounds. */
   #roundSinceMs: number | undefined
   #stopped = false
+  /** The last rounds: how long they took, and when they ended. */
+  readonly #recent: { readonly tookMs: number; readonly endedMs: number }[] = []
 
   constructor(
     readonly env: Env,
@@ -40,6 +46,13 @@ export class Flusher {
     return this.#roundSinceMs === undefined ? 0 : nowMs - this.#roundSinceMs
   }
 
+  /** How long a round takes these days, as the median; 0 where there were too few to tell. */
+  paceMs(nowMs: number): number {
+    const took = this.#recent.filter(({ endedMs }) => nowMs - endedMs <= paceWindowMs).map(({ tookMs }) => tookMs)
+    if (took.length < paceRoundsMin) return 0
+    return took.sort((a, b) => a - b)[took.length >> 1]!
+  }
+
   /** No round begins any more. */
   stop(): void {
     this.#stopped = true
@@ -60,6 +73,8 @@ export class Flusher {
         this.failed(error)
         break
       }
+      const endedMs = this.env.clock.monotonicMs()
+      if (this.#recent.push({ tookMs: endedMs - this.#roundSinceMs, endedMs }) > paceRoundsMax) this.#recent.shift()
       for (const job of jobs) job.log.completeFlush(job)
     }
     this.#running = false

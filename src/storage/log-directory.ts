@@ -128,9 +128,17 @@ export class LogDirectory implements LogHome {
     return this.#failureReason
   }
 
-  /** How long a sync has been on its way. */
-  get syncStalledMs(): number {
-    return this.#flusher.stalledMs(this.env.clock.monotonicMs())
+  /** How long a write or a sync has been on its way. */
+  get stalledMs(): number {
+    const nowMs = this.env.clock.monotonicMs()
+    let stalledMs = this.#flusher.stalledMs(nowMs)
+    for (const log of this.logs) stalledMs = Math.max(stalledMs, log.writeStalledMs(nowMs))
+    return this.#failureReason === undefined ? stalledMs : 0
+  }
+
+  /** How long a sync takes these days. */
+  get syncPaceMs(): number {
+    return this.#flusher.paceMs(this.env.clock.monotonicMs())
   }
 
   wantsSync(log: Log): void {

@@ -144,9 +144,12 @@ export class LogManager {
       .map(({ directoryId }) => directoryId)
   }
 
-  /** How long a sync has been on its way, in the directory that is worst off. */
-  syncStalledMs(): number {
-    return Math.max(...this.directories.map(({ syncStalledMs }) => syncStalledMs))
+  /** How long a write or a sync has been on its way, and how long a sync takes these days, in the directories that are worst off. */
+  diskPace(): { readonly stalledMs: number; readonly syncMs: number } {
+    return {
+      stalledMs: Math.max(...this.directories.map(({ stalledMs }) => stalledMs)),
+      syncMs: Math.max(...this.directories.map(({ syncPaceMs }) => syncPaceMs)),
+    }
   }
 
   get(topic: string, partition: number): Log | undefined {

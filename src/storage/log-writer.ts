@@ -36,6 +36,7 @@ export class LogWriter {
   /** In order; the first of them are on their way while `#writing`. */
   #pending: PendingAppend[] = []
   #writing = false
+  #writingSinceMs = 0
   #writeWaiters: (() => void)[] = []
   /** Segments with bytes in the page cache only, each with the hold that keeps its file open until they are synced. */
   #unsynced: { readonly segment: Segment; readonly pooled: PooledFile }[] = []
@@ -55,9 +56,15 @@ export class LogWriter {
     this.#startWrite()
   }
 
+  /** How long the present write has been on its way. */
+  stalledMs(nowMs: number): number {
+    return this.#writing ? nowMs - this.#writingSinceMs : 0
+  }
+
   #startWrite(): void {
     if (this.#writing || this.#pending.length === 0 || this.#common.offlineReason !== undefined) return
     this.#writing = true
+    this.#writingSinceMs = this.#common.home.env.clock.monotonicMs()
     const segment = this.#pending[0]!.segment
     const buffers: Buffer[] = []
     let bytes = 0

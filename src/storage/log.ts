@@ -157,6 +157,11 @@ export class Log {
     return this.#common.highWatermark
   }
 
+  /** How long a write has been on its way. */
+  writeStalledMs(nowMs: number): number {
+    return this.#writer.stalledMs(nowMs)
+  }
+
   /** Told by replication, which alone knows; never beyond the end. */
   updateHighWatermark(offset: number): void {
     this.#common.highWatermark = Math.max(this.#common.logStartOffset, Math.min(offset, this.#common.logEndOffset))

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { slowForMs } from "../../controller/broker-sessions.js"
 import { idOf } from "../../controller/testing/cluster-test.js"
 import { Errors } from "../../protocol/errors.js"
 import { alterPartition } from "../../protocol/messages/alter-partition.js"
@@ -173,6 +174,39 @@ test("a broker that was stuck leads only what nobody else can, for a while, and 
     assert.equal(t.leader("a"), 2)
     await t.passTime(balanceIntervalMs)
     assert.equal(t.leader("a"), 1)
+  }))
+
+test("a broker whose disk hangs is waited for in no ISR, and joins again when it moves", () =>
+  inControllerWorld(async (t) => {
+    await t.start(1, 2)
+    await t.topic("a", [1, 2])
+    const isr = () => t.image.topics.get("a")!.partitions[0]!.isr
+    await t.heartbeat(2, { stalledMs: 500, syncMs: 500 })
+    assert.deepEqual([t.leader("a"), isr()], [1, [1]])
+    await t.heartbeat(2, { stalledMs: 0, syncMs: 5 })
+    assert.deepEqual(isr(), [1])
+  }))
+
+test("a broker whose disk is slower than those of the others for two seconds leads only what nobody else can", () =>
+  inControllerWorld(async (t) => {
+    await t.start(1, 2, 3)
+    await t.topic("a", [1, 2])
+    for (const id of [1, 2, 3]) t.silence(id)
+    const told = async (syncMs: readonly number[]) => {
+      for (const [index, ms] of syncMs.entries()) await t.heartbeat(index + 1, { syncMs: ms })
+    }
+    // All are slow: nobody is slower.
+    for (let passedMs = 0; passedMs <= slowForMs; passedMs += 500, await t.passTime(500)) await told([120, 110, 100])
+    assert.equal(t.leader("a"), 1)
+    // One was, for a moment.
+    for (const ms of [120, 120, 5, 120]) {
+      await told([ms, 5, 5])
+      await t.passTime(500)
+    }
+    assert.equal(t.leader("a"), 1)
+    for (let passedMs = 0; passedMs <= slowForMs; passedMs += 500, await t.passTime(500)) await told([120, 5, 5])
+    assert.equal(t.leader("a"), 2)
+    assert.deepEqual(t.image.topics.get("a")!.partitions[0]!.isr, [1, 2])
   }))
 
 test("a broker in controlled shutdown may go once the others know the new leaders (KIP-841)", () =>

@@ -71,6 +71,11 @@ export class BrokerLife {
     return this.#sessions?.demoted(this.#nowMs()) ?? new Set()
   }
 
+  /** Brokers whose disk hangs: they are in no ISR that has enough members without them. */
+  get stuck(): ReadonlySet<BrokerId> {
+    return this.#sessions?.stuck(this.options.timing.handOverStallMs) ?? new Set()
+  }
+
   /** Everybody who serves gets a full session, and is looked for: who died together with the last controller has nobody else to tell of it. */
   onLeadership(): void {
     const { head } = this.#decisions
@@ -148,28 +153,34 @@ export class BrokerLife {
     const nowMs = this.#nowMs()
     sessions.heard(brokerId, request.brokerEpoch, nowMs, request.currentMetadataOffset)
     let view = before
-    if (request.stalledMs >= this.options.timing.handOverStallMs) {
-      sessions.demote(brokerId, nowMs)
-      view = this.#decisions.view(before.image)
-    }
+    const wasStuck = this.stuck.has(brokerId)
+    const isSlow = sessions.diskTold(brokerId, request.syncMs, nowMs)
+    const isDemoted = isSlow || request.stalledMs >= this.options.timing.handOverStallMs
+    if (isDemoted) sessions.demote(brokerId, nowMs)
+    if (isDemoted || wasStuck) view = this.#decisions.view(before.image)
     const { records, result } = onHeartbeat(view, request, {
       shutdownOffset: sessions.shutdownOffset(brokerId),
       lowestActiveOffset: sessions.lowestActiveOffset(view.image),
     })
     if (result.state === "controlled-shutdown") sessions.shutsDown(brokerId, nextOffset + records.length - 1)
-    this.#logChange(view.image.brokers.get(brokerId)!, result, request.stalledMs, records.length)
+    this.#logChange(view.image.brokers.get(brokerId)!, result, request, isDemoted, records.length)
     return { records, response: result }
   }
 
-  #logChange(broker: BrokerRegistration, { state }: HeartbeatResult, stalledMs: number, records: number): void {
+  #logChange(
+    broker: BrokerRegistration,
+    { state }: HeartbeatResult,
+    { stalledMs, syncMs }: HeartbeatRequest,
+    isDemoted: boolean,
+    records: number,
+  ): void {
     if (records === 0) return
-    const isDemoted = stalledMs >= this.options.timing.handOverStallMs
     this.#env.log.log(isDemoted ? "warn" : "info", "a heartbeat changed what a broker does", {
       brokerId: broker.brokerId,
       brokerEpoch: broker.brokerEpoch,
       state,
       records,
-      ...(isDemoted && { stalledMs }),
+      ...(isDemoted && { stalledMs, syncMs }),
     })
   }
 

@@ -46,6 +46,8 @@ export interface DecisionsOptions {
   readonly topicSettings: TopicSettingsOf
   /** Brokers that shall lead only where nobody else can. */
   readonly demoted: () => ReadonlySet<BrokerId>
+  /** Brokers whose disk hangs. */
+  readonly stuck: () => ReadonlySet<BrokerId>
 }
 
 export class Decisions {
@@ -65,7 +67,8 @@ export class Decisions {
 
   /** The sets of the index are those of this view until the next one is made. */
   view(image: MetadataImage): ControllerView {
-    return new ControllerView(image, this.#index, this.options.topicSettings, this.options.demoted())
+    const { topicSettings, demoted, stuck } = this.options
+    return new ControllerView(image, this.#index, topicSettings, demoted(), stuck())
   }
 
   begin(): void {

@@ -41,6 +41,7 @@ export class ClusterTest {
   readonly index = new PartitionIndex()
   readonly settings = new Map<string, Partial<TopicSettings>>()
   readonly demoted = new Set<BrokerId>()
+  readonly stuck = new Set<BrokerId>()
   /** Every record so far. */
   readonly log: MetadataRecord[] = []
   onRecord: (before: MetadataImage, after: MetadataImage, record: MetadataRecord) => void = () => {}
@@ -59,6 +60,7 @@ export class ClusterTest {
       this.index,
       (_image, topic) => ({ ...settingsDefault, ...this.settings.get(topic) }),
       this.demoted,
+      this.stuck,
     )
   }
 

@@ -28,6 +28,8 @@ export const brokerHeartbeat = api({
     }),
     // the longest time since the last heartbeat in which a log directory or the event loop did not move
     stalledMs: int64({ taggedVersions: "0+", tag: 10_000, default: 0 }),
+    // how long a sync takes these days, or the present one has taken, in the log directory that is worst off
+    syncMs: int64({ taggedVersions: "0+", tag: 10_001, default: 0 }),
   },
   response: {
     throttleTimeMs: int32(),
