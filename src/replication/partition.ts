@@ -263,7 +263,7 @@ export class Partition implements LogListener {
     }
     if (this.#stoppedFor !== undefined) return refuse(this.#stoppedFor, `${this.name} is not on this broker any more`)
     if (this.#leader === undefined)
-      return refuse(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} is not led by this broker`)
+      return refuseForNow(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} is not led by this broker`)
     if (this.#appendsHeld !== undefined)
       return refuseForNow(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} is moving to another directory`)
     const { minInsyncReplicas } = this.#log.config

@@ -22,6 +22,7 @@ import type { Log } from "../storage/log.js"
 import type { LogManager } from "../storage/log-manager.js"
 import { DirectoryMoves } from "./directory-moves.js"
 import { type DescribedDirectory, describeDirectories } from "./directory-report.js"
+import { EarlyProducers } from "./early-producers.js"
 import { type AlterPartition, IsrChanges } from "./isr-changes.js"
 import { LedPartitions } from "./led-partitions.js"
 import { Partition, type PartitionHome } from "./partition.js"
@@ -72,6 +73,7 @@ interface MissingLog {
 
 export class ReplicaManager implements PartitionHome {
   readonly #partitions = new Map<string, (Partition | undefined)[]>()
+  readonly earlyProducers = new EarlyProducers()
   readonly #led: LedPartitions
   readonly #moves: DirectoryMoves
   readonly #fetchers: ReplicaFetchers | undefined
@@ -477,6 +479,10 @@ export class ReplicaManager implements PartitionHome {
       // The removal of the topic, or of the replica, is behind this in the chain of work, and takes the log with it.
       if (current === undefined || hosted === undefined || !current.replicas.includes(nodeId)) return true
       log.config = configOf(topic.name)
+      for (const said of [topic.topicId, topic.name]) {
+        const awaited = this.earlyProducers.take(said, index)
+        if (awaited !== undefined) log.producers.refusedBefore(awaited)
+      }
       const partition = new Partition(this, topic.name, topic.topicId, index, log, current)
       hosted[index] = partition
       this.#followRole(partition)

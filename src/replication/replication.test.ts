@@ -1,10 +1,12 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { batchOf, produceRequest } from "../broker/testing/broker-world.js"
 import { DiskError } from "../env/env.js"
 import { Errors } from "../protocol/errors.js"
 import { deleteRecords } from "../protocol/messages/delete-records.js"
 import { listOffsets } from "../protocol/messages/list-offsets.js"
 import { segmentName } from "../storage/segment.js"
+import { produce } from "../protocol/messages/produce.js"
 import { readAheadBytesMin } from "./replica-fetcher.js"
 import { inReplicationWorld, type ReplicationTest } from "./testing/replication-test.js"
 
@@ -390,6 +392,27 @@ test("what is deleted stays deleted, whichever replica comes back from a power c
     t.cut(0, 1)
     await t.restart(1, "power")
     assert.equal(t.log(1).logStartOffset, 3)
+  })
+})
+
+test("a producer begins with the batch that came too early, whoever did not lead yet when it came", async () => {
+  await inReplicationWorld(async (t) => {
+    const send = async (to: number, topic: string, baseSequence: number) => {
+      const batch = batchOf(["v"], { producerId: 7, producerEpoch: 0, baseSequence })
+      const answer = await (await t.client(to)).send(produce, 12, produceRequest(batch, { topic }))
+      return answer.responses[0]!.partitionResponses[0]!.errorCode
+    }
+    const { NONE, NOT_LEADER_OR_FOLLOWER, OUT_OF_ORDER_SEQUENCE_NUMBER, UNKNOWN_TOPIC_OR_PARTITION } = Errors
+    await t.createTopic()
+    assert.equal(await send(1, "t", 0), NOT_LEADER_OR_FOLLOWER)
+    // Nobody knows it, or its log is not there yet.
+    assert.equal(await send(1, "u", 0), UNKNOWN_TOPIC_OR_PARTITION)
+    t.controller.elect("t", 0, 1)
+    await t.createTopic("u", { replicas: [1, 2] })
+    for (const topic of ["t", "u"]) {
+      assert.equal(await send(1, topic, 1), OUT_OF_ORDER_SEQUENCE_NUMBER, topic)
+      assert.deepEqual([await send(1, topic, 0), await send(1, topic, 1)], [NONE, NONE], topic)
+    }
   })
 })
 

@@ -261,8 +261,8 @@ const replicationMutants: readonly Mutant[] = [
   one(
     "replication: whoever once led appends for ever",
     "replication/partition.js",
-    "if (this.#leader === void 0)\n      return refuse(Errors.NOT_LEADER_OR_FOLLOWER",
-    "if (false)\n      return refuse(Errors.NOT_LEADER_OR_FOLLOWER",
+    "if (this.#leader === void 0)\n      return refuseForNow(Errors.NOT_LEADER_OR_FOLLOWER",
+    "if (false)\n      return refuseForNow(Errors.NOT_LEADER_OR_FOLLOWER",
   ),
   one(
     "replication: serves readers that know another epoch",

@@ -53,6 +53,12 @@ export class AwaitedSequences {
     this.#beginnings.clear()
   }
 
+  /** Awaits what another awaits, too. */
+  include(other: AwaitedSequences): void {
+    for (const [producerId, { producerEpoch, sequence }] of other.#beginnings)
+      this.awaitFrom(producerId, producerEpoch, sequence)
+  }
+
   /** Takes over what another replica of the same log awaits. */
   replaceWith(other: AwaitedSequences): void {
     this.#beginnings.clear()

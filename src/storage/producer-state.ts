@@ -145,6 +145,12 @@ export class ProducerState {
     this.#awaited.awaitFrom(producerId, batchProducerEpoch(bytes, at), batchBaseSequence(bytes, at))
   }
 
+  /** As `refuse`, for batches that came before there was a log. Who is known has begun. */
+  refusedBefore(awaited: AwaitedSequences): void {
+    this.#awaited.include(awaited)
+    for (const producerId of this.#producers.keys()) this.#awaited.arrived(producerId)
+  }
+
   /** Takes in a batch that is in the log. Returns the entry it replaced, for `restore`. */
   record(bytes: Uint8Array, at = 0): ProducerEntry | undefined {
     const producerId = batchProducerId(bytes, at)

@@ -58,8 +58,9 @@ function handleProduce(
     const topic = byId ? topicById(image, topicId) : image.topics.get(name)
     return partitionData.map(({ index, records }): Appended => {
       const refused = refusal(request.acks, request.transactionalId, topic, byId)
+      const partition = topic === undefined ? undefined : services.replicas.partition(topic.name, index)
+      if (partition === undefined) services.replicas.earlyProducers.refused(byId ? topicId : name, index, records)
       if (refused !== undefined) return failed(index, refused)
-      const partition = services.replicas.partition(topic!.name, index)
       if (partition === undefined) return failed(index, services.replicas.absenceOf(topic!, index))
       return append(services, partition, index, records, request.acks, request.timeoutMs, context, lease)
     })
