@@ -28,6 +28,7 @@ import { wire } from "./clients/wire.js"
 import { groupChecks } from "./groups/checks.js"
 import { KafkaProcess } from "./kafka.js"
 import { clusterKillLoop } from "./cluster/kill-loop.js"
+import { clusterPowerCut } from "./cluster/power-cut.js"
 import { killLoop } from "./kill-loop.js"
 import { librdkafkaSuite } from "./librdkafka/suite.js"
 import { parseOptions } from "./options.js"
@@ -58,6 +59,7 @@ const commands: Readonly<Record<string, (options: Readonly<Record<string, string
   "kill-loop": killLoop,
   "power-cut": powerCut,
   "cluster-kill-loop": clusterKillLoop,
+  "cluster-power-cut": clusterPowerCut,
   "librdkafka-suite": librdkafkaSuite,
 }
 
@@ -75,6 +77,7 @@ const usage = `npm run compat [-- names...] [--against kafka | --bootstrap HOST:
 npm run compat -- kill-loop [--rounds N] [--seed N] [--partitions N] [--load-ms MS] [--data-directory DIR]
 npm run compat -- power-cut [--cuts N] [--seed N] [--partitions N] [--load-ms MS]
 npm run compat -- cluster-kill-loop [--rounds N] [--seed N] [--partitions N] [--faults leader,controller,...] [--network namespaces|proxies] [--journal FILE]
+npm run compat -- cluster-power-cut [--cuts N] [--seed N] [--faults power-one,power-pair,power-all,dead-disk,full-disk] [--journal FILE]
 npm run compat -- librdkafka-suite [--against kafka] [--groups core,admin] [--tests 0001,0002] [--update] [--logs DIR] [--seconds S]
 
 checks: ${checks.map(({ name }) => name).join(", ")}

@@ -140,7 +140,5 @@ export const anomalies: readonly string[] = Object.keys(planters)
 export function plant(anomaly: string, recorder: Recorder, random: SeededRandom): Recorder | undefined {
   const planted = planters[anomaly]!(recorder.inOrder(), random)
   if (planted === undefined) return undefined
-  const copy = new Recorder()
-  copy.events.push(...planted)
-  return copy
+  return new Recorder(planted)
 }

@@ -108,6 +108,9 @@ export class ClientProcess {
     await this.#closed
     clearTimeout(timer)
     this.expectFine()
-    if (isLate) throw new Error(`${this.name} had not had all its answers after ${timeoutMs} ms`)
+    if (isLate)
+      throw new Error(
+        `${this.name} had not had all its answers after ${timeoutMs} ms:\n${this.errors.slice(-30).join("\n")}`,
+      )
   }
 }

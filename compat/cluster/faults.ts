@@ -3,6 +3,7 @@
  *
  * Owns the kinds of faults, whom they hit, and for how long. Measures nothing. Invariant: when a fault is over, every node runs and no link is cut.
  */
+import type { ForgetfulDisk } from "../power-cut/forgetful-disk.js"
 import type { SeededRandom } from "../random.js"
 import type { Cluster, ClusterNode } from "./cluster.js"
 import { clients, type ClusterNetwork } from "./network.js"
@@ -11,6 +12,8 @@ import type { PartitionView } from "./view.js"
 export interface Scene {
   readonly cluster: Cluster
   readonly network: ClusterNetwork
+  /** By node; none where the nodes have ordinary directories. */
+  readonly disks: readonly ForgetfulDisk[]
   readonly random: SeededRandom
   readonly controller: number
   readonly partitions: readonly PartitionView[]
@@ -39,24 +42,24 @@ const silentMs = 3_500
 const ledBy = (scene: Scene, nodes: readonly ClusterNode[]): number[] =>
   scene.partitions.filter(({ leader }) => nodes.some(({ id }) => id === leader)).map(({ partition }) => partition)
 
-const target = (scene: Scene, nodes: readonly ClusterNode[]): FaultTarget => ({
+export const targetOf = (scene: Scene, nodes: readonly ClusterNode[]): FaultTarget => ({
   nodes,
   partitions: ledBy(scene, nodes),
 })
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-function shuffled<T>(list: readonly T[], random: SeededRandom): T[] {
+export function shuffled<T>(list: readonly T[], random: SeededRandom): T[] {
   const rest = [...list]
   return list.map(() => rest.splice(random.int(rest.length), 1)[0]!)
 }
 
 /** Leads something and is not the active controller. */
-const chooseLeader = (scene: Scene): FaultTarget => {
+export const chooseLeader = (scene: Scene): FaultTarget => {
   const leaders = scene.cluster.nodes.filter(
     ({ id }) => id !== scene.controller && scene.partitions.some(({ leader }) => leader === id),
   )
-  return target(scene, [leaders[scene.random.int(leaders.length)] ?? scene.cluster.node(scene.controller)])
+  return targetOf(scene, [leaders[scene.random.int(leaders.length)] ?? scene.cluster.node(scene.controller)])
 }
 
 const killOne = {
@@ -85,16 +88,16 @@ export const faults: readonly Fault[] = [
   {
     name: "controller",
     weight: 20,
-    choose: (scene) => target(scene, [scene.cluster.node(scene.controller)]),
+    choose: (scene) => targetOf(scene, [scene.cluster.node(scene.controller)]),
     ...killOne,
   },
   {
     name: "pair",
     weight: 6,
-    choose: (scene) => target(scene, shuffled(scene.cluster.nodes, scene.random).slice(1)),
+    choose: (scene) => targetOf(scene, shuffled(scene.cluster.nodes, scene.random).slice(1)),
     ...killMany,
   },
-  { name: "all", weight: 6, choose: (scene) => target(scene, scene.cluster.nodes), ...killMany },
+  { name: "all", weight: 6, choose: (scene) => targetOf(scene, scene.cluster.nodes), ...killMany },
   {
     name: "silent",
     weight: 8,
@@ -110,7 +113,7 @@ export const faults: readonly Fault[] = [
   {
     name: "planned",
     weight: 10,
-    choose: (scene) => target(scene, [scene.cluster.nodes[scene.random.int(scene.cluster.nodes.length)]!]),
+    choose: (scene) => targetOf(scene, [scene.cluster.nodes[scene.random.int(scene.cluster.nodes.length)]!]),
     async begin(scene, { nodes, partitions }) {
       for (const node of nodes) await node.stop()
       await scene.recovered(partitions)
@@ -154,10 +157,11 @@ const both = (a: number, b: number): [number, number][] => [
   [b, a],
 ]
 
-export const killFaults: readonly string[] = ["leader", "controller", "pair", "all"]
-
-export function drawFault(names: readonly string[], random: SeededRandom): Fault {
-  const wanted = faults.filter(({ name }) => names.includes(name))
-  let drawn = random.int(wanted.reduce((sum, { weight }) => sum + weight, 0))
-  return wanted.find(({ weight }) => (drawn -= weight) < 0)!
+export function drawFault(among: readonly Fault[], random: SeededRandom): Fault {
+  let drawn = random.int(among.reduce((sum, { weight }) => sum + weight, 0))
+  for (const fault of among) {
+    drawn -= fault.weight
+    if (drawn < 0) return fault
+  }
+  throw new Error("there are no faults to draw from")
 }

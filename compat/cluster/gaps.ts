@@ -26,13 +26,14 @@ export function longestGapMs(times: AckTimes, partitions: readonly number[], fro
     const list = times.get(partition) ?? []
     let index = list.findIndex((at) => at >= fromUs)
     if (index < 0) index = list.length
-    let before = index === 0 ? fromUs : list[index - 1]!
+    let before = list[index - 1] ?? fromUs
+    let hasCome = false
     for (; index < list.length && list[index]! <= untilUs; index++) {
       longestUs = Math.max(longestUs, list[index]! - before)
       before = list[index]!
+      hasCome = true
     }
-    // Only if nothing came at all: a producer that has stopped waits for nothing.
-    if (before < fromUs) longestUs = Math.max(longestUs, untilUs - before)
+    if (!hasCome) longestUs = Math.max(longestUs, untilUs - before)
   }
   return longestUs / 1000
 }

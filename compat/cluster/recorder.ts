@@ -37,7 +37,7 @@ export const nowUs = (): number => Number(process.hrtime.bigint() / 1000n)
 const valueOfNobody = -1
 
 export class Recorder {
-  readonly events: RecordedEvent[] = []
+  constructor(readonly events: RecordedEvent[] = []) {}
 
   note(client: string, event: ClientEvent, atUs = nowUs()): void {
     this.events.push({ atUs, client, event })

@@ -3,6 +3,7 @@
  *
  * Owns the clients of the run and what follows its end: everything sent is acknowledged, everything acknowledged is read by all readers, the judge is content.
  */
+import type { ForgetfulDisk } from "../power-cut/forgetful-disk.js"
 import type { SeededRandom } from "../random.js"
 import { expect } from "../work.js"
 import { audit } from "./auditor.js"
@@ -26,7 +27,10 @@ export interface FaultReport {
   readonly nodes: readonly number[]
   /** Of librdkafka, until its partitions took records again. */
   readonly gapMs: number
-  readonly newErrors: number
+  /** Records that a producer gave up. */
+  readonly failed: number
+  /** From the fault until every node runs again. */
+  readonly tookMs: number
 }
 
 export interface RunReport {
@@ -73,7 +77,9 @@ export class LoadedTopic {
       if (partitions.every((partition) => (this.#lastAcked.get(partition) ?? -1) > sentBefore)) return
       for (const client of this.#clients) client.expectFine()
       if (Date.now() > deadlineMs)
-        throw new Error(`no acknowledgements for ${recoveryMsMax} ms: ${JSON.stringify(await this.#state())}${this.#remarks()}`)
+        throw new Error(
+          `no acknowledgements for ${recoveryMsMax} ms: ${JSON.stringify(await this.#state())}${this.#remarks()}`,
+        )
       await new Promise((resolve) => setTimeout(resolve, lookAgainMs))
     }
   }
@@ -97,7 +103,7 @@ export class LoadedTopic {
   }
 
   /** One fault, from calm to calm. Errors: throws when the cluster does not recover in time. */
-  async suffer(fault: Fault, random: SeededRandom): Promise<FaultReport> {
+  async suffer(fault: Fault, random: SeededRandom, disks: readonly ForgetfulDisk[]): Promise<FaultReport> {
     const { cluster, view } = this
     await view.inSync(this.topic, recoveryMsMax)
     await view.electPreferred()
@@ -108,7 +114,7 @@ export class LoadedTopic {
     for (const { partition, leader, leaderEpoch } of partitions)
       this.recorder.note("metadata", { kind: "leader", partition, leaderEpoch, leader })
     const scene: Scene = {
-      ...{ cluster, random, partitions, network: cluster.options.network },
+      ...{ cluster, random, partitions, disks, network: cluster.options.network },
       controller: await view.controller(),
       recovered: (which) => this.takesRecords(which),
     }
@@ -125,7 +131,8 @@ export class LoadedTopic {
       fault: fault.name,
       nodes: target.nodes.map(({ id }) => id),
       gapMs: Math.round(longestGapMs(times, target.partitions, fromUs, untilUs)),
-      newErrors: this.recorder.count("failed") - failedBefore,
+      failed: this.recorder.count("failed") - failedBefore,
+      tookMs: Math.round((nowUs() - fromUs) / 1000),
     }
   }
 

@@ -55,7 +55,7 @@ async function drive(partition: number): Promise<void> {
         break
       } catch (error) {
         const { message } = error as Error
-        sayError(message)
+        sayError(`partition ${partition}, ${first}, try ${tries}: ${message}`)
         if (tries === triesMax) {
           for (const one of numbers) say("failed", one, partition, message)
           process.exit(1)
