@@ -112,6 +112,7 @@ export class SimulatedDisk {
   #usedBytesMost = 0
   #failing: FailingRange[] = []
   #hungUntilNs = 0
+  #busyUntilNs = 0
   #failNextSync: string[] = []
   readonly #inFlight = new Set<() => void>()
   readonly #locks = new Map<string, Owner>()
@@ -131,6 +132,7 @@ export class SimulatedDisk {
   kill(): void {
     const abandoned = [...this.#inFlight]
     this.#inFlight.clear()
+    this.#busyUntilNs = 0
     for (const abandon of abandoned) abandon()
     this.#locks.clear()
     this.openFiles = 0
@@ -178,6 +180,11 @@ export class SimulatedDisk {
     other.names = names
     this.#usedBytesMost = this.usedBytes
     other.#usedBytesMost = other.usedBytes
+  }
+
+  /** When everything that was ever asked of it is done: what is on its way while the disk is slow stays slow. */
+  get busyUntilMs(): number {
+    return this.#busyUntilNs / 1e6
   }
 
   heal(): void {
@@ -305,6 +312,7 @@ export class SimulatedDisk {
       }
       this.#inFlight.add(abandon)
       const hungNs = Math.max(0, this.#hungUntilNs - this.scheduler.nowNs)
+      this.#busyUntilNs = Math.max(this.#busyUntilNs, this.scheduler.nowNs + hungNs + attempt.latencyNs)
       this.scheduler.after(hungNs + attempt.latencyNs, owner, `disk ${kind} done`, () => {
         this.#inFlight.delete(abandon)
         try {

@@ -93,7 +93,8 @@ export class ClusterFaults {
       node.disk.options.openFilesMax = openFilesMax
       node.clock.setDrift(0)
     }
-    await this.world.sleep(Math.max(0, this.#lastPauseEndsMs - this.world.nowMs))
+    const busyUntilMs = this.lives.map(({ node }) => node.disk.busyUntilMs)
+    await this.world.sleep(Math.max(0, ...[this.#lastPauseEndsMs, ...busyUntilMs].map((ms) => ms - this.world.nowMs)))
     await Promise.all(this.#working)
     // What a failing disk has told its process stays true for that process: only a start of the machine heals it.
     for (const life of this.lives) if (life.diskFailed) life.kill(true)
