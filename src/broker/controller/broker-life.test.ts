@@ -81,6 +81,38 @@ test("a broken connection: two refusals fence at once, anything else waits for t
     assert.equal(t.leader("a"), 2)
   }))
 
+test("a process that is killed listens a little longer than its connections last: who accepts is looked at again", () =>
+  inControllerWorld(async (t) => {
+    await t.start(1, 2)
+    await t.topic("a", [1, 2])
+    t.probes.set(1, "accepted")
+    t.controller.brokerDisconnected(1, t.image.brokers.get(1)!.brokerEpoch)
+    await t.passTime(5)
+    t.probes.set(1, "refused")
+    await t.passTime(60)
+    assert.deepEqual([t.isFenced(1), t.leader("a")], [true, 2])
+  }))
+
+test("a hint that comes while an earlier one is looked into is not lost, and looks come to an end", () =>
+  inControllerWorld(async (t) => {
+    await t.start(1, 2)
+    const hint = () => t.controller.brokerDisconnected(1, t.image.brokers.get(1)!.brokerEpoch)
+    t.probes.set(1, "accepted")
+    hint()
+    await t.passTime(300)
+    hint()
+    await t.passTime(100)
+    t.silence(1)
+    t.probes.set(1, "refused")
+    await t.passTime(150)
+    assert.equal(t.isFenced(1), true)
+    t.controller.brokerDisconnected(2, t.image.brokers.get(2)!.brokerEpoch)
+    await t.passTime(1000)
+    const { probed } = t
+    await t.passTime(sessionTimeoutMs)
+    assert.deepEqual([t.probed, t.isFenced(2)], [probed, false])
+  }))
+
 test("who refuses once and then listens again is not fenced, and neither is who was heard of meanwhile", () =>
   inControllerWorld(async (t) => {
     await t.start(1)

@@ -47,10 +47,21 @@ export interface BrokerLifeOptions {
 
 /** Between two refusals that together mean death: a process that restarts its listener is not dead. */
 export const probeIntervalMs = 20
+/**
+ * So often who accepts is looked at again, after pauses that double up to this: the kernel closes what a killed process had open one by one, mostly connections before the listener, and
+ * between the two it seems to be there.
+ */
+export const looksMax = 6
+export const lookPauseMsMax = 100
 /** Lateness of our own timer from which what came meanwhile is heard first. */
 const lateTimerMs = 50
 /** The shortest time between two looks for silent brokers, also when the log takes no decision. */
 const sessionCheckMinMs = 50
+
+interface Look {
+  left: number
+  pauseMs: number
+}
 
 const notController: { errorCode: ErrorCode } = { errorCode: Errors.NOT_CONTROLLER }
 
@@ -60,7 +71,7 @@ export class BrokerLife {
   /** Defined while this controller is the active one. */
   #sessions: BrokerSessions | undefined
   #timer: Timer | undefined
-  readonly #probing = new Set<BrokerId>()
+  readonly #looks = new Map<BrokerId, Look>()
 
   constructor(private readonly options: BrokerLifeOptions) {
     this.#env = options.env
@@ -200,23 +211,48 @@ export class BrokerLife {
     const sessions = this.#sessions
     const { probe } = this.options
     const broker = this.#decisions.head.brokers.get(brokerId)
-    if (sessions === undefined || probe === undefined || this.#probing.has(brokerId)) return
+    if (sessions === undefined || probe === undefined) return
     if (broker === undefined || broker.brokerEpoch !== brokerEpoch || broker.fenced) return
+    const underWay = this.#looks.get(brokerId)
+    if (underWay !== undefined) {
+      Object.assign(underWay, { left: looksMax, pauseMs: probeIntervalMs })
+      return
+    }
     const endpoint =
       broker.endPoints.find(({ name }) => name === this.options.interBrokerListenerName) ?? broker.endPoints[0]
     if (endpoint === undefined) return
-    const lastContactMs = sessions.lastContactMs(brokerId)
-    this.#probing.add(brokerId)
+    const look: Look = { left: looksMax, pauseMs: probeIntervalMs }
+    this.#looks.set(brokerId, look)
     try {
-      if ((await probe(endpoint)) !== "refused") return
-      await new Promise<void>((resolve) => this.#env.timers.after(probeIntervalMs, resolve))
-      if ((await probe(endpoint)) !== "refused") return
+      if (!(await this.#isGone(sessions, brokerId, look, () => probe(endpoint)))) return
     } finally {
-      this.#probing.delete(brokerId)
+      this.#looks.delete(brokerId)
     }
-    // Heard of since, it lives; and another leadership began with other sessions.
-    if (this.#sessions !== sessions || sessions.lastContactMs(brokerId) !== lastContactMs) return
-    await this.#fence(brokerId, brokerEpoch, "nobody listens where it was, twice")
+    // Another leadership began with other sessions.
+    if (this.#sessions === sessions) await this.#fence(brokerId, brokerEpoch, "nobody listens where it was, twice")
+  }
+
+  /** Whether it refuses twice without having been heard of in between. */
+  async #isGone(
+    sessions: BrokerSessions,
+    brokerId: BrokerId,
+    look: Look,
+    probe: () => Promise<ProbeResult>,
+  ): Promise<boolean> {
+    let lastContactMs: number | undefined
+    for (;;) {
+      const result = await probe()
+      if (result === "unreachable") return false
+      const contactMs = sessions.lastContactMs(brokerId)
+      if (result === "refused") {
+        if (lastContactMs !== undefined) return lastContactMs === contactMs
+        // Not earlier: what it sent before it died may only just have been taken in.
+        lastContactMs = contactMs
+        look.pauseMs = probeIntervalMs
+      } else if (lastContactMs !== undefined || --look.left === 0) return false
+      await new Promise<void>((resolve) => this.#env.timers.after(look.pauseMs, resolve))
+      look.pauseMs = Math.min(2 * look.pauseMs, lookPauseMsMax)
+    }
   }
 
   async #fence(brokerId: BrokerId, brokerEpoch: BrokerEpoch, reason: string): Promise<void> {
