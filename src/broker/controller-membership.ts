@@ -129,7 +129,7 @@ export class ControllerMembership {
     if (autoJoin) return this.#join()
     this.#tell(
       "info",
-      "this controller follows the quorum and does not vote in it. Make it a voter with `ottla cluster add-controller` on this node, or set controller.quorum.auto.join.enable=true",
+      `this controller follows the quorum and does not vote in it. To make it a voter: \`${this.#addCommand()}\`, or set controller.quorum.auto.join.enable=true`,
     )
     return undefined
   }
@@ -203,9 +203,14 @@ export class ControllerMembership {
     const { nodeId, directoryId } = this.options
     this.#tell(
       "warn",
-      `node ${nodeId} votes with the directory ${voterDirectoryId}, and this disk is ${directoryId}: a new disk has none of its votes and does not vote. If the old disk is lost, run \`ottla cluster remove-controller ${nodeId} --directory ${voterDirectoryId}\`, then \`ottla cluster add-controller\` on this node`,
+      `node ${nodeId} votes with the directory ${voterDirectoryId}, and this disk is ${directoryId}: a new disk has none of its votes and does not vote. If the old disk is lost, run \`ottla cluster remove-controller ${nodeId} --directory ${voterDirectoryId}\`, then \`${this.#addCommand()}\``,
     )
     return undefined
+  }
+
+  #addCommand(): string {
+    const [own] = this.#listeners()
+    return `ottla cluster add-controller ${this.options.nodeId}${own === undefined ? "" : ` --at ${own.name}://${own.host}:${own.port}`}`
   }
 
   #listeners() {

@@ -5,6 +5,7 @@
  * Owns the tree of nouns and verbs; every verb's work is loaded when it is called.
  */
 import { buildApplication, buildCommand, buildRouteMap, run } from "@stricli/core"
+import { clusterRoutes } from "./cluster/commands.js"
 import { version } from "./version.js"
 
 interface StartFlags {
@@ -106,6 +107,7 @@ const app = buildApplication(
         routes: { start: serverStart },
         docs: { brief: "Run a broker" },
       }),
+      cluster: clusterRoutes,
       group: buildRouteMap({
         routes: { explain: groupExplain },
         docs: { brief: "Look at consumer groups" },

@@ -1,5 +1,5 @@
 /**
- * Text for people: tables and durations.
+ * Text for people: tables, durations and sizes.
  *
  * Owns how they look on a terminal and in a pipe, where they are the same.
  */
@@ -31,4 +31,12 @@ export function durationText(ms: number): string {
   const [restMs, restName] = units[first + 1]!
   const rest = Math.floor((ms % unitMs) / restMs)
   return `${Math.floor(ms / unitMs)}${name}${rest > 0 ? ` ${rest}${restName}` : ""}`
+}
+
+const sizeUnits = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] as const
+
+/** 980 B, 1.5 KiB, 12.0 GiB. */
+export function sizeText(bytes: number): string {
+  const unit = Math.min(sizeUnits.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
+  return unit === 0 ? `${bytes} B` : `${(bytes / 1024 ** unit).toFixed(1)} ${sizeUnits[unit]}`
 }
