@@ -9,7 +9,7 @@ import { anomalies, plant } from "./anomalies.js"
 import { judge } from "./judge.js"
 import { Recorder, type RecordedEvent } from "./recorder.js"
 
-/** What real clients of a real cluster did and saw while a leader was killed: `cluster-kill-loop --rounds 1 --faults leader --partitions 1 --seed 5 --evidence DIR`. */
+/** What real clients of a real cluster did and saw while a leader was killed: `cluster-kill-loop --rounds 1 --faults leader --partitions 1 --seed 5 --evidence DIR --evidence-above-ms 1`. */
 function recorded(): Recorder {
   const recorder = new Recorder()
   const file = join(repository, "compat/cluster/testdata/one-kill.jsonl.gz")

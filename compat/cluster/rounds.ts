@@ -58,6 +58,7 @@ export async function playRounds(plan: RoundsPlan, options: Options): Promise<bo
   for (let topicNumber = 1; reports.length < rounds && isClean; topicNumber++) {
     await cluster.start()
     const loaded = await LoadedTopic.start(cluster, `topic-${topicNumber}`, partitions)
+    const before = reports.length
     let ended: RunReport
     try {
       for (let round = 0; round < roundsPerTopic && reports.length < rounds; round++) {
@@ -70,7 +71,7 @@ export async function playRounds(plan: RoundsPlan, options: Options): Promise<bo
       await cluster.stop()
     } catch (error) {
       say(`round ${reports.length + 1} did not end, --seed ${seed}`)
-      if (evidence !== undefined) leaveEvidence(evidence, loaded)
+      if (evidence !== undefined) leaveEvidence(join(evidence, loaded.topic), loaded)
       throw error
     }
     const files = compareReplicas(
@@ -85,7 +86,8 @@ export async function playRounds(plan: RoundsPlan, options: Options): Promise<bo
         `${files.differences.length} differences in ${(files.bytes / 2 ** 20).toFixed(1)} MiB of ${files.partitions} partitions`,
     )
     for (const text of [...ended.violations, ...files.differences]) say(`  ${text}`)
-    if (evidence !== undefined && (!isClean || reports.length === rounds)) leaveEvidence(evidence, loaded)
+    const isSlow = reports.slice(before).some(({ gapMs }) => gapMs > positive(options, "evidence-above-ms", 60_000))
+    if (evidence !== undefined && (!isClean || isSlow)) leaveEvidence(join(evidence, loaded.topic), loaded)
   }
   await network.close()
   const all = journal === undefined ? reports : readJournal(journal)
