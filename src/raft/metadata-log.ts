@@ -15,7 +15,7 @@ import { endQuorumEpoch } from "../protocol/messages/end-quorum-epoch.js"
 import { fetch } from "../protocol/messages/fetch.js"
 import { vote } from "../protocol/messages/vote.js"
 import { controlRecordKey, controlRecordTypes } from "../protocol/record-batch.js"
-import { readSmallFile, replaceFile } from "../storage/checkpoint-files.js"
+import { readDurableFile, replaceFile } from "../storage/checkpoint-files.js"
 import type { LogDirectory } from "../storage/log-directory.js"
 import { isShortage } from "../storage/shortage.js"
 import { RaftCore, type RaftTiming } from "./core.js"
@@ -204,7 +204,7 @@ export class MetadataLog {
     const isAlone = options.voters.length === 0 && options.bootstrapServers.length === 0 && options.isController
     const voters = isAlone ? [{ id: nodeId, host: "localhost", port: 0 }] : options.voters
     const log = await RaftLog.open(env, directory, VoterSet.static(voters, listenerName))
-    const saved = await readSmallFile(env.disk, `${log.path}/${quorumStateFile}`)
+    const saved = await readDurableFile(env.disk, log.path, quorumStateFile)
     const quorumState = saved === undefined ? { election: noElection } : parseQuorumState(saved.toString("utf8"))
     if (quorumState === undefined) {
       throw new MetadataLogError(

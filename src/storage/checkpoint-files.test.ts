@@ -11,7 +11,9 @@ import {
   encodeMetaProperties,
   encodeOffsetCheckpoint,
   encodePartitionMetadata,
+  readDurableFile,
 } from "./checkpoint-files.js"
+import { World } from "../sim/world.js"
 
 test("offset checkpoints are Kafka's text", () => {
   const bytes = encodeOffsetCheckpoint([
@@ -50,4 +52,24 @@ test("leader epochs, partition metadata, meta.properties and the clean shutdown 
   assert.equal(encodeCleanShutdown(12).toString(), '{"version":0,"brokerEpoch":12}')
   assert.equal(decodeCleanShutdown(encodeCleanShutdown(12)), 12)
   assert.equal(decodeCleanShutdown(Buffer.alloc(0)), -1)
+})
+
+test("what was read from a file that an earlier process was killed over is there after a power cut, too", async () => {
+  const world = new World(1)
+  await world.run(async () => {
+    const node = world.addNode("node")
+    const { disk } = node.env
+    await disk.makeDirectory("/data")
+    await disk.syncDirectory("/")
+    const file = await disk.open("/data/vote.tmp", { create: true })
+    await file.write([Buffer.from("for 2")], 0)
+    await file.sync()
+    await disk.rename("/data/vote.tmp", "/data/vote")
+    node.crash("kill")
+    node.restart()
+    assert.equal((await readDurableFile(node.env.disk, "/data", "vote"))?.toString(), "for 2")
+    node.crash("power", { keepNames: 0 })
+    node.restart()
+    assert.equal((await readDurableFile(node.env.disk, "/data", "vote"))?.toString(), "for 2")
+  })
 })

@@ -40,6 +40,16 @@ export async function replaceFile(disk: Disk, directory: string, name: string, c
   await disk.syncDirectory(directory)
 }
 
+/**
+ * What `replaceFile` left, for whoever acts on it: an earlier process may have been killed before the name was durable, and what is acted on must still be so after a power cut. Undefined when there is no
+ * such file.
+ */
+export async function readDurableFile(disk: Disk, directory: string, name: string): Promise<Buffer | undefined> {
+  const content = await readSmallFile(disk, `${directory}/${name}`)
+  if (content !== undefined) await disk.syncDirectory(directory)
+  return content
+}
+
 /** Undefined when there is no such file. */
 export async function readSmallFile(disk: Disk, path: string): Promise<Buffer | undefined> {
   try {

@@ -11,7 +11,7 @@ import {
   lockFile,
   type MetaProperties,
   metaPropertiesFile,
-  readSmallFile,
+  readDurableFile,
   replaceFile,
 } from "./checkpoint-files.js"
 
@@ -45,7 +45,7 @@ export async function promisedDirectoryId(env: Env, path: string): Promise<Uuid>
 }
 
 async function readPromise(env: Env, path: string): Promise<Uuid | undefined> {
-  const text = (await readSmallFile(env.disk, `${path}/${promiseFile}`))?.toString("utf8")
+  const text = (await readDurableFile(env.disk, path, promiseFile))?.toString("utf8")
   return text !== undefined && uuidText.test(text) ? text : undefined
 }
 
@@ -68,7 +68,7 @@ async function makeDurableDirectory(env: Env, path: string): Promise<void> {
 
 /** What it says of itself, made where it is new. Rejects with DirectoryError. */
 export async function readIdentity(env: Env, path: string, identity: DirectoryIdentity): Promise<MetaProperties> {
-  const bytes = await readSmallFile(env.disk, `${path}/${metaPropertiesFile}`)
+  const bytes = await readDurableFile(env.disk, path, metaPropertiesFile)
   if (bytes !== undefined) {
     const properties = decodeMetaProperties(bytes)
     if (properties === undefined)
