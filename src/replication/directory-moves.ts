@@ -147,8 +147,6 @@ export class DirectoryMoves {
 
   async #swap(partition: Partition, future: Log): Promise<void> {
     const { env, logs } = this.options
-    future.updateHighWatermark(partition.highWatermark)
-    future.maybeIncrementLogStartOffset(partition.logStartOffset)
     future.config = partition.log.config
     await logs.replaceWithFuture(partition.topic, partition.partition, (log) => partition.replaceLog(log))
     this.options.moved(partition)

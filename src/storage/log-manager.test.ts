@@ -89,6 +89,25 @@ test("a future log takes the place of the current one, and is found there after 
     assert.deepEqual(await t.readAll(), bytes)
   }, twoDirectories))
 
+test("what is deleted while a future log takes its place stays deleted", () =>
+  inLogWorld(async (t) => {
+    for (let i = 0; i < 10; i++) t.append(2)
+    await t.log.flush()
+    const bytes = await t.readAll()
+    const target = t.manager.directories[1]!
+    const options = { topicId, config: smallConfig, directoryId: target.directoryId }
+    const future = await t.manager.create("t", 0, options, "future")
+    assert.ok(future.append(Buffer.from(bytes), { origin: "replication", leaderEpoch: -1, nowMs: startMs }).ok)
+    const { log } = t
+    log.updateHighWatermark(20)
+    const replaced = t.manager.replaceWithFuture("t", 0)
+    assert.ok(log.maybeIncrementLogStartOffset(4))
+    await replaced
+    assert.equal(future.logStartOffset, 4)
+    await t.crash("power")
+    assert.equal(t.log.logStartOffset, 4)
+  }, twoDirectories))
+
 test("a move between directories cut short by a crash leaves one log, whole, at any point", async () => {
   for (let operation = 0; operation < 30; operation++)
     await inLogWorld(

@@ -228,6 +228,7 @@ export class LogManager {
     if (other === undefined) return this.#adopt(directory, log, future)
     // A move between directories was cut short after the new copy got its name. The longer one has taken appends since; the other is kept aside.
     const loser = log.logEndOffset > other.logEndOffset ? other : log
+    takeOverStart(loser === log ? other : log, loser)
     if (loser === other) {
       this.directoryOf(other).logs.delete(other)
       this.#logs.delete(key)
@@ -371,7 +372,11 @@ export class LogManager {
     })
     this.#futures.delete(key)
     this.#logs.set(key, future)
-    await directory.checkpoint()
+    // What is deleted from the old one meanwhile, which serves until the swap, is never served again.
+    do {
+      if (current !== undefined) takeOverStart(future, current)
+      await directory.checkpoint()
+    } while (current !== undefined && current.logStartOffset > future.logStartOffset)
     swapped(future)
     if (current !== undefined) await this.delete(current)
     return future
@@ -452,4 +457,10 @@ export class LogManager {
       this.directories.map((directory) => (this.#loaded ? directory.close(brokerEpoch) : directory.release())),
     )
   }
+}
+
+/** Of two copies of a log the one that serves from now on begins no earlier than the other did. */
+function takeOverStart(log: Log, former: Log): void {
+  log.updateHighWatermark(Math.max(log.highWatermark, former.highWatermark))
+  log.maybeIncrementLogStartOffset(former.logStartOffset)
 }
