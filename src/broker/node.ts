@@ -6,7 +6,6 @@
  */
 import type { BrokerId, Uuid } from "../base/ids.js"
 import type { ListenerEndpoint } from "../config/listeners.js"
-import { clusterIdOf } from "../config/quorum.js"
 import type { ServerConfig } from "../config/server-config.js"
 import { DiskError, type Env } from "../env/env.js"
 import { emptyImage, type Endpoint, type MetadataImage } from "../metadata/image.js"
@@ -154,7 +153,8 @@ export class Node {
         endpoints: () => this.#controllerEndpoints,
         image: () => this.#machine.committed,
         quorum: metadataLog,
-        autoJoin: config.bool("controller.quorum.auto.join.enable"),
+        // Who is named as a voter is to vote, also with a new disk in the place of a lost one.
+        autoJoin: config.bool("controller.quorum.auto.join.enable") || config.quorum.voters.length > 0,
       })
     this.#broker = !config.isBroker
       ? undefined
@@ -424,12 +424,9 @@ export class Node {
 function openDirectories(
   env: Env,
   config: ServerConfig,
-  foundClusterId: Uuid | undefined,
+  newClusterId: Uuid | undefined,
   callbacks: Pick<Parameters<typeof LogManager.openDirectories>[1], "configOf" | "onDirectoryFailed">,
 ): Promise<LogManager> {
-  const { voters } = config.quorum
-  // A node that is its own quorum needs to agree with nobody.
-  const newClusterId = foundClusterId ?? (voters.length > 1 ? clusterIdOf(voters) : undefined)
   return LogManager.openDirectories(env, {
     directories: config.logDirs,
     nodeId: config.nodeId,

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { clusterIdOf } from "./quorum.js"
 import { loadServerConfig } from "./server-config.js"
 
 const combined = `process.roles=broker,controller
@@ -67,12 +66,4 @@ test("a controller only, and a broker that finds controllers by bootstrap server
   assert.deepEqual([controller.config!.isBroker, controller.config!.isController], [false, true])
   const broker = load("process.roles=broker\nnode.id=5\ncontroller.quorum.bootstrap.servers=127.0.0.1:9093")
   assert.deepEqual(broker.config!.quorum.bootstrapServers, [{ host: "127.0.0.1", port: 9093 }])
-})
-
-test("nodes that are told the same voters agree on the cluster's id, in whatever order; others do not", () => {
-  const idOf = (text: string) => clusterIdOf(load(text).config!.quorum.voters)
-  const swapped = combined.replace("3@c.example:9093,1@a.example:9093", "1@a.example:9093,3@c.example:9093")
-  assert.equal(idOf(combined), idOf(swapped))
-  assert.notEqual(idOf(combined), idOf(combined.replace("c.example", "d.example")))
-  assert.match(idOf(combined), /^[A-Za-z0-9_-]{22}$/)
 })

@@ -3,7 +3,6 @@
  *
  * Owns their grammar and the rules between them and `process.roles`, `node.id`, `listeners`. Source: Kafka's QuorumConfig, KafkaConfig.validateValues; KIP-595, KIP-853.
  */
-import { crc32c } from "../base/crc32c.js"
 import type { Listeners } from "./listeners.js"
 
 export interface QuorumServer {
@@ -108,17 +107,4 @@ function checkRoles(
     errors.push(
       `listeners: other nodes must reach this controller; add one of controller.listener.names, for example ${listeners.controllerListenerNames[0] ?? "CONTROLLER"}://127.0.0.1:${voters.find(({ id }) => id === nodeId)?.port ?? 9093}`,
     )
-}
-
-/**
- * The id of a cluster that nobody formatted: the same for all nodes that are told the same voters, another for any other set. Nodes need no word with each other to agree on it,
- * and a node that was told other voters is refused by the rest.
- *
- * Shape: 22 characters, as Kafka's.
- */
-export function clusterIdOf(voters: readonly QuorumVoter[]): string {
-  const text = voters.map(({ id, host, port }) => `${id}@${host}:${port}`).join(",")
-  const bytes = Buffer.alloc(16)
-  for (let at = 0; at < 16; at += 4) bytes.writeUInt32BE(crc32c(Buffer.from(`ottla ${at} ${text}`)), at)
-  return bytes.toString("base64url")
 }

@@ -114,6 +114,58 @@ test("a broker, and a controller that is none of the servers, find the cluster b
   })
 })
 
+test("controller.quorum.voters founds a cluster whose voters are known by their disks", async () => {
+  await inClusterWorld(ids, async (t) => {
+    const settings = { "controller.quorum.voters": t.voters(ids) }
+    const nodes = await t.startAll(settings)
+    assert.equal(new Set(nodes.map(({ clusterId }) => clusterId)).size, 1)
+    const { currentVoters } = await quorumOf(t, 1)
+    assert.equal(new Set(currentVoters.map(({ replicaDirectoryId }) => replicaDirectoryId)).size, 3)
+    for (const id of ids) t.crash(id, "power")
+    await t.startAll(settings, [1, 3])
+    assert.deepEqual(await votersOf(t, 1), ids)
+  })
+})
+
+test("an empty disk in the place of a voter's has no vote until the quorum has agreed to it", async () => {
+  await inClusterWorld(ids, async (t) => {
+    const settings = { "controller.quorum.voters": t.voters(ids) }
+    await t.startAll(settings)
+    t.crash(1, "power")
+    t.crash(2, "power")
+    t.crash(3, "power")
+    // What node 1 alone may know cannot be decided without it: node 2 has its log, node 3 has lost its own.
+    const waiting = [t.start(2, settings), t.start(3, { ...settings, "log.dirs": "/new-disk" })]
+    await t.passTime(20_000)
+    assert.ok(!t.said(/node-[23] info this node is the active controller .*"epoch":[2-9]/))
+    await t.start(1, settings)
+    await Promise.all(waiting)
+    await t.until("the new disk votes", async () => {
+      const { currentVoters } = await quorumOf(t, 1)
+      return currentVoters.length === 3 && t.said(/this controller has joined the voters/) ? true : undefined
+    })
+  })
+})
+
+test("nodes that were told other voters refuse each other", async () => {
+  await inClusterWorld([1, 2, 3], async (t) => {
+    const first = t.refusal(1, { "controller.quorum.voters": t.voters([1, 2]) })
+    const second = t.refusal(2, { "controller.quorum.voters": t.voters([1, 2, 3]) })
+    assert.match(
+      await Promise.race([first, second]),
+      /controller\.quorum\.voters: node \d at \d@.* was told .*: give all nodes the same/,
+    )
+  })
+})
+
+test("a second process with the id of a member is refused", async () => {
+  await inClusterWorld([1, 2, 3, 4], async (t) => {
+    const settings = { "controller.quorum.bootstrap.servers": t.servers(ids) }
+    await t.startAll(settings, ids)
+    assert.match(await t.refusal(4, { ...settings, "node.id": "2" }), /the node at 10\.0\.0\.2:9093 has id 2 too/)
+  })
+})
+
 test("nodes that were told other servers refuse each other", async () => {
   await inClusterWorld([1, 2, 3, 4], async (t) => {
     const first = t.refusal(1, { "controller.quorum.bootstrap.servers": t.servers([1, 2]) })

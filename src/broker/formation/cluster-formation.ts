@@ -1,13 +1,14 @@
 /**
- * The first start of a node that nobody formatted and that was told `controller.quorum.bootstrap.servers`: it finds its cluster, or founds it with the others.
+ * The first start of a node that nobody formatted: it asks the controllers it was told of, and finds its cluster, or founds it with them.
  *
  * Owns the rounds of questions, the answers meanwhile, and what a founder leaves on its disk; the decision is in `formation-decision.ts`. Invariant: nobody hears of a new cluster before the
- * founder's disk holds its voters. Later starts find the cluster's id on the disk and ask nobody.
+ * founder's disk holds its voters. Later starts find the cluster's id on the disk and ask nobody. `controller.quorum.voters` and `controller.quorum.bootstrap.servers` are alike here: by either,
+ * the voters of a new cluster are known by their disks, and an empty one in the place of a voter's has no vote (KIP-853; reliability.md R6).
  */
-import type { Uuid } from "../../base/ids.js"
+import type { BrokerId, Uuid } from "../../base/ids.js"
 import type { ServerConfig } from "../../config/server-config.js"
 import type { Env } from "../../env/env.js"
-import { type ConnectPeer, type Peer, PeerError } from "../../net/peer.js"
+import { type ConnectPeer, type Peer, type PeerAddress, PeerError } from "../../net/peer.js"
 import { describeCluster } from "../../protocol/messages/describe-cluster.js"
 import { introduceNode } from "../../protocol/messages/introduce-node.js"
 import { writeFirstVoters } from "../../raft/first-voters.js"
@@ -43,14 +44,15 @@ export interface FormationOptions {
 }
 
 /**
- * The cluster of this node's directories. Undefined: they belong to one already, or settings say it.
+ * The cluster of this node's directories. Undefined: they belong to one already, or this node is its own quorum and agrees with nobody.
  *
  * Errors: FormationRefused; DiskError, where a directory is held by another process; NetworkError, where the controllers' listener cannot be had.
  */
 export async function findCluster(options: FormationOptions): Promise<Uuid | undefined> {
   const { env, config, home } = options
   const { voters, bootstrapServers } = config.quorum
-  if (voters.length > 0 || bootstrapServers.length === 0) return undefined
+  const isAlone = voters.length === 1 || (voters.length === 0 && bootstrapServers.length === 0)
+  if (config.isController && isAlone) return undefined
   for (const path of config.logDirs) if (await isFormatted(env, path)) return undefined
   const lock: DirectoryLock = await lockDirectory(env, home)
   try {
@@ -60,8 +62,36 @@ export async function findCluster(options: FormationOptions): Promise<Uuid | und
   }
 }
 
+interface QuorumServers {
+  readonly setting: string
+  /** By what they are called in lists and messages. */
+  readonly addresses: ReadonlyMap<string, PeerAddress>
+  readonly ids: ReadonlyMap<string, BrokerId>
+  readonly own: ReadonlySet<string>
+}
+
+function quorumServers({ config, hostname }: FormationOptions): QuorumServers {
+  const { voters, bootstrapServers } = config.quorum
+  if (voters.length > 0) {
+    const named = voters.map(({ id, host, port }) => ({ id, name: `${id}@${serverText(host, port)}`, host, port }))
+    return {
+      setting: "controller.quorum.voters",
+      addresses: new Map(named.map(({ name, host, port }) => [name, { host, port }])),
+      ids: new Map(named.map(({ name, id }) => [name, id])),
+      own: new Set(named.flatMap(({ id, name }) => (id === config.nodeId ? [name] : []))),
+    }
+  }
+  return {
+    setting: "controller.quorum.bootstrap.servers",
+    addresses: new Map(bootstrapServers.map(({ host, port }) => [serverText(host, port), { host, port }])),
+    ids: new Map(),
+    own: ownServers(config, hostname),
+  }
+}
+
 class Formation {
   readonly #self: Introduction
+  readonly #quorum: QuorumServers
   readonly #servers: readonly string[]
   readonly #peers = new Map<string, Peer>()
   #clusterId: string | null = null
@@ -73,9 +103,9 @@ class Formation {
   ) {
     const { env, config, connect } = options
     this.#nextNoticeMs = env.clock.monotonicMs() + noticeAfterMs
-    this.#servers = config.quorum.bootstrapServers.map(({ host, port }) => serverText(host, port)).sort()
-    for (const { host, port } of config.quorum.bootstrapServers)
-      this.#peers.set(serverText(host, port), connect({ host, port }))
+    this.#quorum = quorumServers(options)
+    this.#servers = [...this.#quorum.addresses.keys()].sort()
+    for (const [server, address] of this.#quorum.addresses) this.#peers.set(server, connect(address))
     const bootstrapServers = this.#servers
     this.#self = { nodeId: config.nodeId, directoryId, processId: env.random.uuid(), clusterId: null, bootstrapServers }
   }
@@ -115,7 +145,9 @@ class Formation {
       self: this.#self,
       isController: config.isController,
       servers: this.#servers,
-      ownServers: ownServers(this.options),
+      setting: this.#quorum.setting,
+      ownServers: this.#quorum.own,
+      idOf: this.#quorum.ids,
       answers,
     })
   }
@@ -154,7 +186,7 @@ class Formation {
     const clusterId = env.random.uuid()
     const name = config.listeners.controllerListenerNames[0] ?? "CONTROLLER"
     const voters = members.map(({ server, node }) => {
-      const { host, port } = config.quorum.bootstrapServers.find((each) => serverText(each.host, each.port) === server)!
+      const { host, port } = this.#quorum.addresses.get(server)!
       return { id: node.nodeId, directoryId: node.directoryId, endpoints: [{ name, host, port }] }
     })
     await writeFirstVoters(env, home, voters)
@@ -179,7 +211,7 @@ const serverText = (host: string, port: number): string => `${host.toLowerCase()
  * The bootstrap servers that are this node by name: those its controller listeners are advertised as, or listen on, and on a listener of every interface its host's name with or without a
  * domain. A loopback address is whoever answers there.
  */
-function ownServers({ config, hostname }: FormationOptions): ReadonlySet<string> {
+function ownServers(config: ServerConfig, hostname: string): ReadonlySet<string> {
   const { listeners, advertisedControllers, controllerListenerNames } = config.listeners
   const own = listeners.flatMap((listener) => {
     if (!controllerListenerNames.includes(listener.name)) return []

@@ -18,6 +18,8 @@ const all: Record<string, Introduction | string> = { "a:9093": node(1), "b:9093"
 /** What node 1, behind a:9093, decides. */
 const decide = (answers: Record<string, Introduction | string> = {}, round: Partial<Round> = {}) =>
   decideFormation({
+    setting: "controller.quorum.bootstrap.servers",
+    idOf: new Map(),
     self: node(1),
     isController: true,
     servers,
@@ -43,7 +45,7 @@ test("whoever belongs to a cluster is joined, though others are silent or were t
   const joined = { kind: "join", clusterId: "X" }
   assert.deepEqual(decide({ "c:9093": member }), joined)
   assert.deepEqual(decide({ "b:9093": "does not answer", "c:9093": member }), joined)
-  assert.deepEqual(decide({ "c:9093": member }, { isController: false, self: node(9) }), joined)
+  assert.deepEqual(decide({ "c:9093": member }, { isController: false, self: node(9), ownServers: new Set() }), joined)
 })
 
 const waits: [string, ReturnType<typeof decide>, RegExp][] = [
@@ -78,6 +80,16 @@ const refusals: [string, ReturnType<typeof decide>, RegExp][] = [
     "another has this node's id",
     decide({ "a:9093": node(1, { processId: "another" }) }, { ownServers: new Set() }),
     /a:9093 has id 1 too/,
+  ],
+  [
+    "a member of the cluster has this node's id",
+    decide({ "a:9093": node(1, { processId: "another", clusterId: "X" }) }),
+    /a:9093 has id 1 too/,
+  ],
+  [
+    "another node than was told answers",
+    decide({}, { setting: "controller.quorum.voters", idOf: new Map([["b:9093", 7]]) }),
+    /controller\.quorum\.voters: at b:9093 node 2 answers/,
   ],
   ["two servers are one node", decide({ "c:9093": node(2) }), /b:9093 and c:9093 lead to the same node 2/],
   ["a name that is not its own leads to it", decide({}, { ownServers: new Set() }), /advertised as something else/],
