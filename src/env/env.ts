@@ -91,7 +91,7 @@ export interface Disk {
   /** When it resolves, names created, renamed or removed in this folder before the call survive a power cut. */
   syncDirectory(path: string): Promise<void>
   /**
-   * When it resolves, everything written to any file of the file system that holds `path` before the call is on the medium.
+   * When it resolves, everything written to any file of the file system that holds `path` before the call is on the medium, and every name in it as it was then.
    * Undefined where the platform cannot do it, or does not report write-back errors by it (Linux before 5.8).
    */
   readonly syncFileSystem: ((path: string) => Promise<void>) | undefined

@@ -8,7 +8,7 @@
  * write any page back early. A failed sync behaves as ext4's: EIO once, all pages count as clean, reads show the new bytes, the
  * retry succeeds, and when the cache is dropped the old bytes return. Reads and writes may fail by range, space and handles run out, calls
  * may be slow, and bits flip silently. Nothing else: what a sync has promised is never lost but by `flipBit` and `zero`. A file
- * whose name is not synced is lost with it, and `syncFileSystem` promises data, not names, as `env.ts` says.
+ * whose name is not synced is lost with it; `syncFileSystem` promises data and names.
  */
 import { invariant } from "../base/assert.js"
 import { type Disk, DiskError, type File, type FileStat } from "../env/env.js"
@@ -496,6 +496,7 @@ export class IncarnationDisk implements Disk {
   }
 
   #syncFileSystem(path: string): Promise<void> {
+    const mark = this.disk.names.mark()
     const inodes = [...this.disk.names.inodes()].filter((inode) => inode.dirtyPages > 0)
     const snapshots = inodes.map((inode) => inode.beginSync())
     const fail = () => inodes.forEach((inode, i) => void inode.failSync(snapshots[i]!, this.disk.random))
@@ -508,6 +509,7 @@ export class IncarnationDisk implements Disk {
           throw new DiskError("EIO", "syncFileSystem", path)
         }
         inodes.forEach((inode, i) => void inode.finishSync(snapshots[i]!))
+        this.disk.names.syncAll(mark)
       },
       { latencyNs: this.disk.latencyNs(this.disk.options.syncLatencyNs), abandon: () => {}, fail },
     )

@@ -112,6 +112,12 @@ export class Names {
     this.#pending = this.#pending.filter((change) => !commit.has(change))
   }
 
+  /** As `syncFolder`, of every folder. */
+  syncAll(mark: number): void {
+    this.#commit((change) => change.id < mark)
+    this.#pending = this.#pending.filter((change) => change.id >= mark)
+  }
+
   #commit(chosen: (change: NameChange, index: number) => boolean): void {
     for (const [index, change] of this.#pending.entries()) {
       if (!chosen(change, index)) continue
