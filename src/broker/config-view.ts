@@ -24,7 +24,15 @@ import { invalidTopicName } from "../controller/topics.js"
 import { configOverrides, type MetadataImage, resourceTypes } from "../metadata/image.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
 
+/** Topics with settings of their own whose outcome is remembered. */
+export const rememberedLogConfigsMax = 1000
+/** Stands for all topics that have none. */
+const noTopic = ""
+
 export class ConfigView {
+  readonly #logConfigs = new Map<string, LogConfig>()
+  #logConfigsOf: MetadataImage["configs"] | undefined
+
   constructor(
     private readonly nodeId: BrokerId,
     private readonly staticValues: ConfigValues,
@@ -39,8 +47,18 @@ export class ConfigView {
     }
   }
 
+  /** The same object for the same settings: thousands of partitions share it. */
   logConfig(topic: string): LogConfig {
-    return logConfigOf(this.#layers(), configOverrides(this.image(), resourceTypes.topic, topic))
+    const image = this.image()
+    if (image.configs !== this.#logConfigsOf || this.#logConfigs.size >= rememberedLogConfigsMax) {
+      this.#logConfigs.clear()
+      this.#logConfigsOf = image.configs
+    }
+    const overrides = configOverrides(image, resourceTypes.topic, topic)
+    const key = overrides.size === 0 ? noTopic : topic
+    let config = this.#logConfigs.get(key)
+    if (config === undefined) this.#logConfigs.set(key, (config = logConfigOf(this.#layers(), overrides)))
+    return config
   }
 
   /** What elections and in-sync sets of a topic go by, as an image has it that need not be the committed one. */
