@@ -32,8 +32,10 @@ import { ReplicationQuota, type ThrottleSettings } from "./replication-quota.js"
 
 /** Pause before another try to make logs for which there was no room, or to tell where they are. */
 export const hostRetryMs = 1000
-/** Logs made or deleted at the same time. */
+/** Logs deleted at the same time. */
 export const concurrentLogChangesMax = 16
+/** Logs made at the same time: those of one sync. */
+export const concurrentLogsMadeMax = 128
 
 /** What replication to and from other brokers needs. */
 export interface ClusterOptions {
@@ -272,9 +274,10 @@ export class ReplicaManager implements PartitionHome {
 
   async #hostAll(missing: readonly MissingLog[]): Promise<void> {
     const failed: MissingLog[] = []
-    await inParallel(missing, async (each) => {
+    const host = async (each: MissingLog) => {
       if (!(await this.#host(each.topic, each.index))) failed.push(each)
-    })
+    }
+    await inParallel(missing, host, concurrentLogsMadeMax)
     this.#reportDirectories(missing.flatMap(({ topic, index }) => this.partition(topic.name, index) ?? []))
     if (failed.length === 0 || this.#stopped) return
     this.#retry = this.options.env.timers.after(hostRetryMs, () => this.#enqueue(() => this.#hostAll(failed)))
@@ -638,10 +641,14 @@ function wantedDirectory(state: PartitionImage, nodeId: BrokerId): { directoryId
   return directoryId === undefined || directoryId === zeroUuid ? {} : { directoryId }
 }
 
-async function inParallel<T>(items: readonly T[], task: (item: T) => Promise<void>): Promise<void> {
+async function inParallel<T>(
+  items: readonly T[],
+  task: (item: T) => Promise<void>,
+  atOnceMax = concurrentLogChangesMax,
+): Promise<void> {
   let next = 0
   const lane = async () => {
     while (next < items.length) await task(items[next++]!)
   }
-  await Promise.all(Array.from({ length: Math.min(concurrentLogChangesMax, items.length) }, lane))
+  await Promise.all(Array.from({ length: Math.min(atOnceMax, items.length) }, lane))
 }

@@ -85,10 +85,11 @@ export class Flusher {
     const { disk } = this.env
     const files = jobs.flatMap((job) => job.files.map((pooled) => pooled.file))
     const directories = jobs.flatMap((job) => (job.directory === undefined ? [] : [job.directory]))
-    const steps: (() => Promise<void>)[] = directories.map((path) => () => disk.syncDirectory(path))
+    // One call for all of them, names included.
     if (files.length >= syncFileSystemFilesMin && disk.syncFileSystem !== undefined)
-      steps.push(() => disk.syncFileSystem!(this.directory))
-    else for (const file of files) steps.push(() => file.sync())
+      return disk.syncFileSystem(this.directory)
+    const steps: (() => Promise<void>)[] = directories.map((path) => () => disk.syncDirectory(path))
+    for (const file of files) steps.push(() => file.sync())
     let next = 0
     const lane = async () => {
       while (next < steps.length) await steps[next++]!()

@@ -26,12 +26,16 @@ import { Flusher } from "./flusher.js"
 import type { HotCache } from "./hot-cache.js"
 import type { IndexCache } from "./index-cache.js"
 import type { Log, LogHome } from "./log.js"
+import { LogFolders } from "./log-folders.js"
 import { isShortage } from "./shortage.js"
 
 /** How often a full directory is looked at for room. */
 export const roomProbeIntervalMs = 1000
 /** Appends resume when this much is free beyond what the refused write wanted. */
 export const freeBytesMin = 1024 * 1024
+
+/** Logs being closed at the same time. */
+export const logsClosedAtOnceMax = 16
 
 export interface SharedByDirectories {
   readonly files: FilePool
@@ -47,6 +51,7 @@ export class LogDirectory implements LogHome {
   onFailed: (directory: LogDirectory, reason: string) => void = () => {}
 
   readonly #flusher: Flusher
+  readonly #folders: LogFolders
   #full = false
   #failureReason: string | undefined
   #closed = false
@@ -74,6 +79,7 @@ export class LogDirectory implements LogHome {
     this.hotCache = shared.hotCache
     this.indexCache = shared.indexCache
     this.#flusher = new Flusher(env, path, (error) => this.fail(error))
+    this.#folders = new LogFolders(env, path, (error) => this.fail(error))
   }
 
   /**
@@ -139,6 +145,11 @@ export class LogDirectory implements LogHome {
   /** How long a sync takes these days. */
   get syncPaceMs(): number {
     return this.#flusher.paceMs(this.env.clock.monotonicMs())
+  }
+
+  /** See `LogFolders.make`. */
+  makeLogFolder(path: string, topicId: Uuid): Promise<readonly string[] | undefined> {
+    return this.#folders.make(path, topicId)
   }
 
   wantsSync(log: Log): void {
@@ -254,9 +265,24 @@ export class LogDirectory implements LogHome {
     await this.checkpoint()
   }
 
+  /** False: one that could be closed was not. */
+  async #closeLogs(): Promise<boolean> {
+    let allClosed = true
+    const logs = [...this.logs]
+    let next = 0
+    const lane = async () => {
+      while (next < logs.length) {
+        const log = logs[next++]!
+        if (!(await log.close()) && log.offlineReason === undefined) allClosed = false
+      }
+    }
+    await Promise.all(Array.from({ length: logsClosedAtOnceMax }, lane))
+    return allClosed
+  }
+
   /** Gives the folder back as it is: what it says of logs that were never opened stays. */
   async release(): Promise<void> {
-    for (const log of this.logs) await log.close()
+    await this.#closeLogs()
     this.#closed = true
     this.#flusher.stop()
     await this.lock.release()
@@ -264,9 +290,9 @@ export class LogDirectory implements LogHome {
 
   /** Closes all logs and, if everything is on the medium, says so in the folder. */
   async close(brokerEpoch: number): Promise<void> {
-    let clean = this.#failureReason === undefined
-    for (const log of this.logs) if (!(await log.close()) && log.offlineReason === undefined) clean = false
-    if (clean && this.#failureReason === undefined) {
+    const wasOnline = this.#failureReason === undefined
+    const allClosed = await this.#closeLogs()
+    if (wasOnline && allClosed && this.#failureReason === undefined) {
       try {
         await this.checkpoint()
         await this.checkpointHighWatermarks()

@@ -7,7 +7,7 @@
 import { invariant } from "../base/assert.js"
 import { type TopicPartition, topicPartitionName, type Uuid, zeroUuid } from "../base/ids.js"
 import type { LogConfig } from "../config/log-config.js"
-import type { Env, Timer } from "../env/env.js"
+import { DiskError, type Env, type Timer } from "../env/env.js"
 import {
   decodePartitionMetadata,
   encodePartitionMetadata,
@@ -15,6 +15,7 @@ import {
   readSmallFile,
   replaceFile,
 } from "./checkpoint-files.js"
+import { syncFileSystemFilesMin } from "./flusher.js"
 import { FilePool } from "./file-pool.js"
 import { HotCache } from "./hot-cache.js"
 import { IndexCache } from "./index-cache.js"
@@ -67,6 +68,12 @@ export interface CreateLogOptions {
   readonly config: LogConfig
   /** Where it should lie. Default: the online directory with the fewest logs. */
   readonly directoryId?: Uuid
+}
+
+interface LogFolder {
+  readonly name: string
+  readonly partition: TopicPartition
+  readonly future: boolean
 }
 
 export class LogManager {
@@ -182,7 +189,7 @@ export class LogManager {
     // An earlier process may have been killed between making a folder and making its name durable.
     await this.env.disk.syncDirectory(directory.path)
     const names = await this.env.disk.list(directory.path)
-    const waiting: { name: string; partition: TopicPartition; future: boolean }[] = []
+    const waiting: LogFolder[] = []
     for (const name of names) {
       const folder = parseFolderName(name)
       if (folder === undefined || this.options.foreignTopics?.has(folder.topic)) continue
@@ -190,12 +197,14 @@ export class LogManager {
       else if (folder.kind === "log" || folder.kind === "future")
         waiting.push({ name, partition: folder, future: folder.kind === "future" })
     }
+    const isOnMedium = await this.#syncAtOnce(directory, waiting.length)
+    let taken = 0
     const lane = async () => {
       for (;;) {
-        const next = waiting.shift()
+        const next = waiting[taken++]
         if (next === undefined || directory.failureReason !== undefined) return
         try {
-          await this.#loadLog(directory, next.name, next.partition, next.future)
+          await this.#loadLog(directory, next, isOnMedium)
         } catch (error) {
           // Without handles or room to look into a log nothing is known of it: the start fails, and says so.
           if (isShortage(error)) throw error
@@ -208,11 +217,22 @@ export class LogManager {
     if (directory.failureReason === undefined) await directory.checkpointOrWait()
   }
 
-  async #loadLog(directory: LogDirectory, name: string, tp: TopicPartition, future: boolean): Promise<void> {
+  /** Of many logs everything that an earlier process left in the cache. False: each log is to see to it itself. */
+  async #syncAtOnce({ path }: LogDirectory, logs: number): Promise<boolean> {
+    const { disk } = this.env
+    if (logs < syncFileSystemFilesMin || disk.syncFileSystem === undefined) return false
+    await disk.syncFileSystem(path)
+    return true
+  }
+
+  async #loadLog(directory: LogDirectory, folder: LogFolder, isOnMedium: boolean): Promise<void> {
+    const { name, partition: tp, future } = folder
     const path = `${directory.path}/${name}`
-    const stat = await this.env.disk.stat(path)
-    if (!stat?.isDirectory) return
-    const metadata = await readSmallFile(this.env.disk, `${path}/${partitionMetadataFile}`)
+    const names = await this.#listFolder(path)
+    if (names === undefined) return
+    const metadata = names.includes(partitionMetadataFile)
+      ? await readSmallFile(this.env.disk, `${path}/${partitionMetadataFile}`)
+      : undefined
     const key = topicPartitionName(tp.topic, tp.partition)
     const log = await openLog(directory, {
       topic: tp.topic,
@@ -223,6 +243,8 @@ export class LogManager {
       logStartOffset: future ? 0 : (directory.logStartOffsets.get(key)?.offset ?? 0),
       recoveryPoint: future ? 0 : (directory.recoveryPoints.get(key)?.offset ?? 0),
       highWatermark: directory.highWatermarks.get(key)?.offset ?? 0,
+      names,
+      isOnMedium,
     })
     const other = (future ? this.#futures : this.#logs).get(key)
     if (other === undefined) return this.#adopt(directory, log, future)
@@ -243,6 +265,16 @@ export class LogManager {
     this.#home.delete(other === loser ? other : log)
   }
 
+  /** Undefined: there is no such folder. */
+  async #listFolder(path: string): Promise<string[] | undefined> {
+    try {
+      return await this.env.disk.list(path)
+    } catch (error) {
+      if (error instanceof DiskError && (error.code === "ENOTDIR" || error.code === "ENOENT")) return undefined
+      throw error
+    }
+  }
+
   async #setAside(log: Log, directory: LogDirectory, reason: string): Promise<void> {
     await log.abandon(reason)
     const name = folderName(log.topic, log.partition, "stray", this.env.random.bytes(16))
@@ -260,7 +292,7 @@ export class LogManager {
   }
 
   /**
-   * Makes an empty log. When it resolves, its folder, topic id and first segment are on the medium. Rejects with `DiskError` (no room) or
+   * Makes an empty log. When it resolves, its folder and topic id are on the medium; the first append makes its first file. Rejects with `DiskError` (no room) or
    * when no directory is online; the caller made sure that there is no such log.
    */
   async create(
@@ -283,8 +315,7 @@ export class LogManager {
         : folderName(topic, partition, "future", this.env.random.bytes(16))
     const path = `${directory.path}/${name}`
     if (directory.hasOldCheckpoints) await directory.checkpoint()
-    await this.env.disk.makeDirectory(path)
-    await replaceFile(this.env.disk, path, partitionMetadataFile, encodePartitionMetadata(options.topicId))
+    const names = await directory.makeLogFolder(path, options.topicId)
     const log = await openLog(directory, {
       topic,
       partition,
@@ -294,8 +325,9 @@ export class LogManager {
       logStartOffset: 0,
       recoveryPoint: 0,
       highWatermark: 0,
+      isOnMedium: true,
+      ...(names !== undefined && { names }),
     })
-    await this.env.disk.syncDirectory(directory.path)
     this.#adopt(directory, log, kind === "future")
     return log
   }

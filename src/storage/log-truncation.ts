@@ -87,8 +87,7 @@ export class LogTruncation {
       this.#memory.dropFrom(this.#common.logEndOffset)
       this.#common.epochs.truncateFromEnd(this.#common.logEndOffset)
       await this.#seals.persistEpochs()
-      await removeSnapshotsAbove(this.#common.home.env.disk, this.#common.path, this.#common.logEndOffset)
-      await this.#reloadProducers()
+      await this.#reloadProducers(await this.#removeSnapshotsAbove(this.#common.logEndOffset))
     })
     this.#common.advanced()
   }
@@ -102,7 +101,7 @@ export class LogTruncation {
       await this.#common.home.checkpoint()
       this.#memory.dropFrom(-1)
       await this.#deletion.removeSegments(going.reverse())
-      await removeSnapshotsAbove(this.#common.home.env.disk, this.#common.path, -1)
+      await this.#removeSnapshotsAbove(-1)
       this.#common.segments = [this.#common.newSegment(offset, this.#common.home.env.clock.wallMs())]
       this.#common.logStartOffset = offset
       this.#common.durableStartOffset = offset
@@ -119,10 +118,16 @@ export class LogTruncation {
     this.#common.advanced()
   }
 
-  async #reloadProducers(): Promise<void> {
+  async #removeSnapshotsAbove(offset: number): Promise<number[]> {
+    const { disk } = this.#common.home.env
+    return removeSnapshotsAbove(disk, this.#common.path, await disk.list(this.#common.path), offset)
+  }
+
+  async #reloadProducers(snapshots: readonly number[]): Promise<void> {
     const loaded = await loadProducers(
       this.#common.home.env,
       this.#common.path,
+      snapshots,
       this.#common.logEndOffset,
       this.#common.segments,
       (segment, use) => this.#common.withFile(segment, use),

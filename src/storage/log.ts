@@ -471,6 +471,7 @@ export class Log {
     const flushed = await this.flush()
     const closed = await this.#common.serially(async () => {
       if (this.#common.offlineReason !== undefined || !flushed) return false
+      if (this.#isUntouched) return true
       try {
         await this.#deletion.ensureActiveFile()
         await this.#seals.sealAll()
@@ -482,6 +483,12 @@ export class Log {
     })
     this.releaseMemoryAndFiles()
     return closed
+  }
+
+  /** Nothing was ever written: the next open finds out all there is to know by the empty folder. */
+  get #isUntouched(): boolean {
+    const { active, segments, epochs } = this.#common
+    return segments.length === 1 && active.baseOffset === 0 && active.size === 0 && !active.nameDurable && !epochs.dirty
   }
 
   /** The folder is being taken away: stops everything without writing. When it resolves, nothing of this log touches the disk any more. */

@@ -51,6 +51,18 @@ test("a torn tail above the recovery point is cut off", () =>
     assert.equal(t.disk.peek(`${t.path}/00000000000000000000.log`)?.length, bytes.length)
   }))
 
+test("segments above a cut go, and their snapshots with them", () =>
+  inLogWorld(async (t) => {
+    await fill(t)
+    const bases = t.log.baseOffsets
+    const file = await t.node.env.disk.open(`${t.path}/${String(bases[1]).padStart(20, "0")}.log`)
+    await file.write([Buffer.alloc(20, 0xff)], 40)
+    await file.sync()
+    await t.crash("kill")
+    assert.deepEqual(t.log.baseOffsets, bases.slice(0, 2))
+    assert.equal(t.log.logEndOffset, bases[1])
+  }))
+
 test("damage below the recovery point in what must be scanned leaves the log offline and the file alone", () =>
   inLogWorld(async (t) => {
     const bytes = await fill(t, 3)

@@ -43,6 +43,10 @@ export interface OpenLogOptions {
   readonly logStartOffset: number
   readonly recoveryPoint: number
   readonly highWatermark: number
+  /** What is in the folder, where the caller has looked already. */
+  readonly names?: readonly string[]
+  /** All that is in the folder is on the medium, not in the cache alone. Default: nobody knows. */
+  readonly isOnMedium?: boolean
 }
 
 /** The folder cannot be served as it is; a person or a replica has to help. */
@@ -75,6 +79,8 @@ class LogOpening {
   readonly #segments: Segment[] = []
   #epochs = new LeaderEpochCache()
   #logEndOffset = 0
+  /** Segments went, and their snapshots with them. */
+  #hasRemoved = false
 
   constructor(
     readonly home: LogHome,
@@ -84,10 +90,10 @@ class LogOpening {
   async open(): Promise<Log> {
     const { path, logStartOffset } = this.options
     const { disk } = this.home.env
-    const names = await this.#tidy(await disk.list(path))
+    const names = await this.#tidy(this.options.names ?? (await disk.list(path)))
     const bases = names.flatMap((name) => (/^\d{20}\.log$/.test(name) ? [Number(name.slice(0, 20))] : []))
     this.#checkHoles(names, bases)
-    const epochsKnown = await this.#readEpochs()
+    const epochsKnown = names.includes(leaderEpochFile) && (await this.#readEpochs())
     const jitter = () => this.#jitterMs()
     if (bases.length === 0) {
       if (this.options.recoveryPoint > logStartOffset)
@@ -116,9 +122,15 @@ class LogOpening {
         start,
         expected: logStartOffset,
       })
-    await removeSnapshotsAbove(disk, path, this.#logEndOffset)
-    const producers = await loadProducers(this.home.env, path, this.#logEndOffset, this.#segments, (segment, use) =>
-      this.#withFile(segment, use),
+    const left = this.#hasRemoved ? await disk.list(path) : names
+    const snapshots = await removeSnapshotsAbove(disk, path, left, this.#logEndOffset)
+    const producers = await loadProducers(
+      this.home.env,
+      path,
+      snapshots,
+      this.#logEndOffset,
+      this.#segments,
+      (segment, use) => this.#withFile(segment, use),
     )
     const epochBefore = this.#epochs.latestEpoch
     this.#epochs.truncateFromEnd(this.#logEndOffset)
@@ -210,6 +222,8 @@ class LogOpening {
     const segment = new Segment(offset, this.home.env.clock.wallMs(), this.#jitterMs()).startEmpty()
     this.#segments.push(segment)
     this.#logEndOffset = offset
+    // The first write makes its file. That a log begins later than at 0 must not rest on a checkpoint alone.
+    if (offset === 0) return
     await this.#withFile(segment, async () => {}, true)
     await this.home.env.disk.syncDirectory(this.options.path)
     segment.nameDurable = true
@@ -253,7 +267,9 @@ class LogOpening {
     active.sealed = false
     active.indexesDurable = false
     this.#logEndOffset = expected
-    await this.home.env.disk.syncDirectory(this.options.path)
+    // Names of indexes, for whose sake a sealed segment is not scanned again.
+    const hasNewNames = first < segments.length - 1
+    if (hasNewNames || this.options.isOnMedium !== true) await this.home.env.disk.syncDirectory(this.options.path)
   }
 
   /** Whether an invalid byte at `offset` may be cut off: only where nothing was promised to be on the medium. */
@@ -296,7 +312,8 @@ class LogOpening {
       }
       // What lies above the recovery point may be in the page cache only, and so may the cut of a truncation that was killed at its end; from here on it
       // counts as flushed. Of a file with nothing to sync this costs next to nothing.
-      if (scan.nextOffset >= recoveryPoint || scan.problem !== undefined) await file.sync()
+      const mayBeInCache = this.options.isOnMedium !== true && scan.nextOffset >= recoveryPoint
+      if (mayBeInCache || scan.problem !== undefined) await file.sync()
       return { nextOffset: scan.nextOffset, cut: scan.problem !== undefined }
     })
   }
@@ -346,6 +363,7 @@ class LogOpening {
 
   /** Files of segments above a cut; what they hold was never promised. */
   async #remove(segments: readonly Segment[]): Promise<void> {
+    if (segments.length > 0) this.#hasRemoved = true
     for (const segment of segments) {
       this.home.files.retire(segment)
       for (const suffix of Object.values(segmentSuffixes)) {

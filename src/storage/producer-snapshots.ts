@@ -19,24 +19,30 @@ export function snapshotOffsets(names: readonly string[]): number[] {
   return names.flatMap((name) => (/^\d{20}\.snapshot$/.test(name) ? [Number(name.slice(0, 20))] : []))
 }
 
-/** When it resolves, snapshots of offsets beyond `offset` are gone for good. */
-export async function removeSnapshotsAbove(disk: Disk, path: string, offset: number): Promise<void> {
-  const going = snapshotOffsets(await disk.list(path)).filter((snapshot) => snapshot > offset)
+/** `names`: what is in the folder. When it resolves, snapshots of offsets beyond `offset` are gone for good; with those that are left. */
+export async function removeSnapshotsAbove(
+  disk: Disk,
+  path: string,
+  names: readonly string[],
+  offset: number,
+): Promise<number[]> {
+  const offsets = snapshotOffsets(names)
+  const going = offsets.filter((snapshot) => snapshot > offset)
   for (const snapshot of going) await disk.unlink(`${path}/${segmentName(snapshot)}${segmentSuffixes.snapshot}`)
   if (going.length > 0) await disk.syncDirectory(path)
+  return offsets.filter((snapshot) => snapshot <= offset)
 }
 
-/** Producer state at `endOffset`: the newest snapshot that can be believed, and the batches after it. */
+/** Producer state at `endOffset`: the newest of the snapshots (by offset) that can be believed, and the batches after it. */
 export async function loadProducers(
   env: Env,
   path: string,
+  snapshots: readonly number[],
   endOffset: number,
   segments: readonly Segment[],
   withFile: <T>(segment: Segment, use: (file: File) => Promise<T>) => Promise<T>,
 ): Promise<ProducerState> {
-  const offsets = snapshotOffsets(await env.disk.list(path))
-    .filter((offset) => offset <= endOffset)
-    .sort((a, b) => b - a)
+  const offsets = snapshots.filter((offset) => offset <= endOffset).sort((a, b) => b - a)
   let state: ProducerState | undefined
   let from = 0
   for (const offset of offsets) {

@@ -43,9 +43,13 @@ export class NodeDisk implements Disk {
   }
 
   async readFile(path: string, maxBytes: number): Promise<Buffer> {
-    const file = await this.open(path, { readOnly: true })
+    const fd = await call<number>("open", path, (done) => fs.open(path, fs.constants.O_RDONLY, done))
+    const file = new NodeFile(path, fd, this.native)
     try {
-      const size = await file.size()
+      const stat = await call<fs.Stats>("open", path, (done) => fs.fstat(fd, done))
+      // Opening a folder to read works; as a file it is none.
+      if (stat.isDirectory()) throw new DiskError("EISDIR", "open", path)
+      const { size } = stat
       if (size > maxBytes) throw new DiskError("EFBIG", "readFile", path)
       const bytes = Buffer.allocUnsafe(size)
       const count = await file.read(bytes, 0, size, 0)
@@ -72,6 +76,9 @@ export class NodeDisk implements Disk {
   }
 
   async makeDirectory(path: string): Promise<void> {
+    // Nearly always only the last one is missing, and one call does it.
+    const code = await new Promise<string | undefined>((resolve) => fs.mkdir(path, (error) => resolve(error?.code)))
+    if (code === undefined) return
     await call<unknown>("makeDirectory", path, (done) => fs.mkdir(path, { recursive: true }, done))
   }
 

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { DiskError } from "../env/env.js"
+import { inLogWorld, type LogWorld, smallConfig } from "./testing/log-world.js"
+
+const idOf = (index: number) => Buffer.alloc(16, index + 1).toString("base64url")
+
+const makeMany = (t: LogWorld, count: number) =>
+  Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      t.manager.create("many", index, { topicId: idOf(index), config: smallConfig }),
+    ),
+  )
+
+for (const syncFileSystem of [true, false]) {
+  const how = syncFileSystem ? "all at once" : "one by one"
+  test(`new logs synced ${how} are there after a power cut that keeps nothing else`, () =>
+    inLogWorld(
+      async (t) => {
+        await makeMany(t, 20)
+        await t.crash("power", { keep: 0, keepNames: 0 })
+        for (let index = 0; index < 20; index++) assert.equal(t.manager.get("many", index)?.topicId, idOf(index))
+      },
+      { disk: { syncFileSystem } },
+    ))
+}
+
+test("logs that are made together share their syncs", () =>
+  inLogWorld(async (t) => {
+    const kinds = new Map<string, number>()
+    t.disk.intercept = ({ kind }) => {
+      kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
+      return undefined
+    }
+    await makeMany(t, 100)
+    const syncs = ["sync", "syncDirectory", "syncFileSystem"].reduce((sum, kind) => sum + (kinds.get(kind) ?? 0), 0)
+    assert.ok(syncs <= 20, `${syncs} syncs`)
+  }))
+
+test("what an earlier try left in the folder does not stand in the way", () =>
+  inLogWorld(async (t) => {
+    let failing = true
+    t.disk.intercept = ({ kind, path }) =>
+      failing && kind === "write" && path.includes("/u-0/") ? { error: "ENOSPC" } : undefined
+    await assert.rejects(t.manager.create("u", 0, { topicId: idOf(0), config: smallConfig }), DiskError)
+    failing = false
+    await t.manager.create("u", 0, { topicId: idOf(1), config: smallConfig })
+    await t.crash("power", { keep: 0, keepNames: 0 })
+    assert.equal(t.manager.get("u", 0)?.topicId, idOf(1))
+  }))
+
+test("a failed sync of new logs fails their directory, for nobody knows what is on the medium", () =>
+  inLogWorld(async (t) => {
+    t.disk.intercept = ({ kind }) => (kind.startsWith("sync") ? { error: "EIO" } : undefined)
+    await assert.rejects(t.manager.create("u", 0, { topicId: idOf(0), config: smallConfig }), DiskError)
+    assert.match(t.manager.directories[0]!.failureReason ?? "", /EIO/)
+  }))
+
+test("a log nothing was written to has no files of its own, and costs no sync to close", () =>
+  inLogWorld(async (t) => {
+    await makeMany(t, 3)
+    const paths = t.disk.paths().filter((path) => path.includes("/many-"))
+    assert.deepEqual(
+      paths.filter((path) => !path.endsWith("partition.metadata")),
+      [],
+    )
+    const synced: string[] = []
+    t.disk.intercept = ({ kind, path }) => {
+      if (kind === "sync" && path.includes("/many-")) synced.push(path)
+      return undefined
+    }
+    await t.restart()
+    assert.deepEqual(synced, [])
+    assert.equal(t.manager.get("many", 2)?.logEndOffset, 0)
+  }))
