@@ -66,11 +66,11 @@ export class ControllerChannel {
   ): Promise<ResponseOf<A>> {
     const { clock } = this.options.env
     const deadlineMs = clock.monotonicMs() + timeoutMs
-    let last = new PeerError("unreachable", "no controller is known")
+    let last: PeerError | undefined
     for (;;) {
       const leftMs = deadlineMs - clock.monotonicMs()
       if (this.#closed) throw new PeerError("closed", "this node stops")
-      if (leftMs <= 0) throw last
+      if (leftMs <= 0) throw last ?? new PeerError("unreachable", "no controller is known")
       const asked = this.#active
       try {
         const response = await this.#ask(api, request, leftMs)

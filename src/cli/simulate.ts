@@ -17,6 +17,7 @@ import { describeMutant, runMutant } from "./simulate-mutants.js"
 const workloads: readonly Workload[] = [logWorkload, brokerWorkload, groupWorkload, clusterWorkload]
 const logLinesShown = 40
 const failuresMaxDefault = 5
+const batchStackFrames = 3
 
 const usage = `usage: npm run simulate -- [options]
   --seed N          one seed, with all it says about itself
@@ -139,6 +140,8 @@ async function main(): Promise<void> {
     running = `npm run simulate -- --workload ${workload.name} --seed ${seed}`
     return runSeed(workload, String(seed), trace)
   }
+  // Simulated networks refuse thousands of times. One seed alone shows where everything comes from.
+  if (text("seed") === undefined) Error.stackTraceLimit = batchStackFrames
   // Codecs that load lazily do it now: in the simulated world nothing waits for the real one.
   await prepareCompression()
   const totals: Totals = { seeds: 0, events: 0, virtualMs: 0, counts: {}, failed: [] }

@@ -53,6 +53,7 @@ export class SimulatedConnection implements Connection {
   tap: StreamTap | undefined
 
   // Receiving.
+  readonly #arrivalLabel: string
   #arrived: Packet[] = []
   #arrivedBytes = 0
   #paused = false
@@ -64,7 +65,9 @@ export class SimulatedConnection implements Connection {
     readonly machine: Machine,
     readonly incarnation: Incarnation,
     readonly localPort: number,
-  ) {}
+  ) {
+    this.#arrivalLabel = `packet to ${machine.name}`
+  }
 
   join(peer: SimulatedConnection): void {
     this.#peer = peer
@@ -271,17 +274,18 @@ export class SimulatedConnection implements Connection {
     this.#lastArrivalNs = Math.max(this.#lastArrivalNs + 1, scheduler.nowNs + delayNs)
     if (heldUpNs > 0) this.#heldUpUntilNs = this.#lastArrivalNs
     const payload = "bytes" in packet ? hashBytes(packet.bytes) : -1
-    const what = "bytes" in packet ? `packet to ${this.peer.machine.name}` : `end to ${this.peer.machine.name}`
+    const what = "bytes" in packet ? this.peer.#arrivalLabel : `end to ${this.peer.machine.name}`
     scheduler.after(
       this.#lastArrivalNs - scheduler.nowNs,
       this.network.wires,
       what,
-      () => this.#arrive(packet),
+      () => this.#arrive(packet, true),
       payload,
     )
   }
 
-  #arrive(packet: Packet): void {
+  /** `atOnce`: an event of its own, in which a program that is ready may read it too. */
+  #arrive(packet: Packet, atOnce = false): void {
     const { peer } = this
     if (this.#held.length > 0 || !peer.machine.powered || !this.network.passable(this.machine, peer.machine)) {
       if (this.#held.length === 0) this.#heldSinceNs = this.network.scheduler.nowNs
@@ -299,7 +303,8 @@ export class SimulatedConnection implements Connection {
     }
     peer.#arrived.push(packet)
     if ("bytes" in packet) peer.#arrivedBytes += packet.bytes.length
-    peer.#scheduleRead()
+    if (atOnce && peer.#isReady) peer.#read()
+    else peer.#scheduleRead()
   }
 
   #scheduleRetry(): void {
@@ -322,6 +327,12 @@ export class SimulatedConnection implements Connection {
   }
 
   // Receiving.
+
+  /** Its program waits for bytes, and its process runs. */
+  get #isReady(): boolean {
+    const { alive, pausedUntilNs } = this.incarnation
+    return alive && pausedUntilNs <= this.network.scheduler.nowNs && !this.#reading && !this.#paused
+  }
 
   #scheduleRead(): void {
     if (this.#reading || this.#paused || this.#receiver === undefined || this.#arrived.length === 0) return

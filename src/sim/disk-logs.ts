@@ -100,6 +100,20 @@ function batchesOf(file: Inode): readonly StoredBatch[] {
   return known.batches
 }
 
+const topicIds = new WeakMap<
+  Inode,
+  { readonly rewrites: number; readonly size: number; readonly topicId: string | undefined }
+>()
+
+function topicIdIn(file: Inode): string | undefined {
+  let known = topicIds.get(file)
+  if (known === undefined || known.rewrites !== file.rewrites || known.size !== file.size) {
+    const { rewrites, size } = file
+    topicIds.set(file, (known = { rewrites, size, topicId: decodePartitionMetadata(file.contents()) }))
+  }
+  return known.topicId
+}
+
 export const isDurable = (batch: StoredBatch): boolean => batch.file.isDurable(batch.from, batch.to)
 
 export class DiskLogs {
@@ -155,20 +169,20 @@ export class DiskLogs {
   #keyOf(topic: string, partition: number, folder: Folder): string | undefined {
     if (topic === metadataTopic) return `${metadataTopic}/0`
     const file = folder.cached.get(partitionMetadataFile)
-    const topicId = file instanceof Inode ? decodePartitionMetadata(file.contents()) : undefined
+    const topicId = file instanceof Inode ? topicIdIn(file) : undefined
     return topicId === undefined ? undefined : `${topicId}/${partition}`
   }
 
   #log(topic: string, partition: number, folder: Folder): StoredLog {
-    const segments = [...folder.cached]
-      .filter(([name, file]) => logFile.test(name) && file instanceof Inode)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
+    const segments: [name: string, file: Inode][] = []
+    for (const [name, file] of folder.cached)
+      if (file instanceof Inode && name.endsWith(".log") && logFile.test(name)) segments.push([name, file])
+    if (segments.length === 1) return new StoredLog(topic, partition, batchesOf(segments[0]![1]))
+    segments.sort(([a], [b]) => (a < b ? -1 : 1))
     return new StoredLog(
       topic,
       partition,
-      segments.length === 1
-        ? batchesOf(segments[0]![1] as Inode)
-        : segments.flatMap(([, file]) => batchesOf(file as Inode)),
+      segments.flatMap(([, file]) => batchesOf(file)),
     )
   }
 }

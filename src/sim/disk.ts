@@ -114,6 +114,7 @@ export class SimulatedDisk {
   #hungUntilNs = 0
   #busyUntilNs = 0
   #failNextSync: string[] = []
+  readonly #labels = new Map<string, Map<DiskOperationKind, string>>()
   readonly #inFlight = new Set<() => void>()
   readonly #locks = new Map<string, Owner>()
 
@@ -284,12 +285,21 @@ export class SimulatedDisk {
     return this.#locks.get(normal(path))?.name
   }
 
+  /** One string for each operation on each path: texts put together anew are hashed anew in the trace. */
+  #label(kind: DiskOperationKind, path: string): string {
+    let labels = this.#labels.get(path)
+    if (labels === undefined) this.#labels.set(path, (labels = new Map()))
+    let label = labels.get(kind)
+    if (label === undefined) labels.set(kind, (label = `disk ${kind} ${path}`))
+    return label
+  }
+
   attempt<T>(owner: Owner, attempt: Attempt<T>): Promise<T> {
     if (!owner.alive) return new Promise(() => {})
     const { kind, path } = attempt
     const operation = { number: ++this.operationCount, kind, path }
     const interception = this.intercept?.(operation)
-    this.scheduler.note(owner.name, `disk ${kind} ${path}`, attempt.payload)
+    this.scheduler.note(owner.name, this.#label(kind, path), attempt.payload)
     if (interception !== undefined && "crash" in interception) {
       if (interception.when === "after") {
         try {
@@ -313,7 +323,7 @@ export class SimulatedDisk {
       this.#inFlight.add(abandon)
       const hungNs = Math.max(0, this.#hungUntilNs - this.scheduler.nowNs)
       this.#busyUntilNs = Math.max(this.#busyUntilNs, this.scheduler.nowNs + hungNs + attempt.latencyNs)
-      this.scheduler.after(hungNs + attempt.latencyNs, owner, `disk ${kind} done`, () => {
+      this.scheduler.after(hungNs + attempt.latencyNs, owner, this.#label(kind, "done"), () => {
         this.#inFlight.delete(abandon)
         try {
           if (interception !== undefined) {

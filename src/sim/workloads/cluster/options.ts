@@ -161,7 +161,7 @@ export function drawClusterOptions(random: SeededRandom) {
     // Nodes.
     directories: random.pick([1, 1, 2]),
     hotCacheBytes: random.pick([0, 10_000, 1 << 20]),
-    checkpointMs: random.magnitude(50, 10_000),
+    checkpointMs: random.magnitude(250, 10_000),
     snapshotBytes: random.magnitude(1024, 65_536),
     syncFileSystem: random.chance(0.7),
     readLatencyFactor: random.magnitude(1, 16),

@@ -89,6 +89,11 @@ export class ClusterWatch implements FrameWatcher {
   }
 
   passes(frame: WireFrame): number {
+    const { api, from, to, connection, correlationId, bytes } = frame
+    this.model.remark(
+      () =>
+        `${from} ${frame.request === undefined ? "asks" : "answers"} ${to}: ${api.name} ${correlationId} on ${connection}, ${bytes.length} bytes`,
+    )
     try {
       this.#look(frame)
     } catch (error) {
