@@ -5,14 +5,15 @@
  */
 import type { Uuid } from "../base/ids.js"
 import type { ServerConfig } from "../config/server-config.js"
-import { type Env, NetworkError, type Timer } from "../env/env.js"
-import { type Endpoint, type MetadataImage, resourceTypes } from "../metadata/image.js"
+import type { Env } from "../env/env.js"
+import { type MetadataImage, resourceTypes } from "../metadata/image.js"
 import type { MetadataRecord } from "../metadata/records.js"
 import type { Api, RequestInputOf, RequestOf, ResponseInputOf, ResponseOf } from "../protocol/message.js"
 import type { StateMachine } from "../rsm/state-machine.js"
 import { controllerHandlers } from "./api/index.js"
 import { configProblem } from "./config-view.js"
 import type { LocalController } from "./controller-channel.js"
+import { probe } from "./controller/probe.js"
 import { bootstrapFeatures, metadataVersionNeeded, missingFeatures, supportedFeatures } from "./features.js"
 import { MetadataController } from "./metadata-controller.js"
 import { type RequestDispatch, requestDispatch } from "./request-dispatch.js"
@@ -37,8 +38,6 @@ export interface ControllerRoleOptions {
 export const handOverStallMs = 1500
 /** For so long after that it leads only what nobody else can. */
 export const demotionMs = 30_000
-/** How long a connection that is to show whether a broker lives may take. */
-export const probeTimeoutMs = 500
 
 /** Requests of this node to itself come over no connection. */
 const ownConnection: RequestConnection = { state: {}, remoteAddress: "127.0.0.1", onClosed: () => () => {} }
@@ -153,25 +152,4 @@ function ownContext(env: Env, api: Api): RequestContext {
     },
     nowMs: env.clock.wallMs(),
   }
-}
-
-/** Whether a process listens there. What `unreachable` means only time can tell. */
-async function probe(env: Env, { host, port }: Endpoint): Promise<"accepted" | "refused" | "unreachable"> {
-  let timer: Timer | undefined
-  const late = new Promise<"unreachable">((resolve) => {
-    timer = env.timers.after(probeTimeoutMs, () => resolve("unreachable"))
-  })
-  const connecting = env.network.connect({ host, port }).then(
-    (connection) => {
-      connection.destroy()
-      return "accepted" as const
-    },
-    (error: unknown) => {
-      if (!(error instanceof NetworkError)) throw error
-      return error.code === "ECONNREFUSED" ? ("refused" as const) : ("unreachable" as const)
-    },
-  )
-  const result = await Promise.race([connecting, late])
-  timer?.cancel()
-  return result
 }

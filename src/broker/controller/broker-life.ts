@@ -224,7 +224,10 @@ export class BrokerLife {
     const look: Look = { left: looksMax, pauseMs: probeIntervalMs }
     this.#looks.set(brokerId, look)
     try {
-      if (!(await this.#isGone(sessions, brokerId, look, () => probe(endpoint)))) return
+      if (!(await this.#isGone(sessions, brokerId, look, () => probe(endpoint)))) {
+        this.#env.log.log("info", "a broker's connection broke, and it may live", { brokerId, brokerEpoch })
+        return
+      }
     } finally {
       this.#looks.delete(brokerId)
     }
