@@ -28,6 +28,7 @@ import { ConfigView } from "./config-view.js"
 import { ControllerMembership } from "./controller-membership.js"
 import { ControllerRole } from "./controller-role.js"
 import { findCluster } from "./formation/cluster-formation.js"
+import { watchForForeignCluster } from "./formation/foreign-cluster.js"
 import { clusterMetadataTopic } from "./internal-topics.js"
 import type { NodeServices, RequestConnection } from "./services.js"
 import { checkListeners, startError } from "./start-checks.js"
@@ -199,13 +200,8 @@ export class Node {
     const clientId = `node-${config.nodeId}`
     const connect: ConnectPeer = (address) => new PeerConnection(address, { env, clientId, shared, pool: framePool })
     try {
-      const clusterId = await findCluster({
-        env,
-        config,
-        hostname: options.hostname ?? "localhost",
-        connect,
-        home: metadataPath(config),
-      })
+      const told = { env, config, hostname: options.hostname ?? "localhost", connect }
+      const clusterId = await findCluster({ ...told, home: metadataPath(config) })
       logs = await openDirectories(env, config, clusterId, {
         configOf: (topic) => node!.#configs.logConfig(topic),
         onDirectoryFailed: (_directory, reason) => {
@@ -234,7 +230,7 @@ export class Node {
       })
       const bootstrapRecords = (await metadataLog.bootstrapValues(home.path))?.map(decodeRecord)
       node = new Node(env, config, options, logs, metadataLog, connect, framePool, bootstrapRecords)
-      await node.#start()
+      await node.#startInItsCluster(watchForForeignCluster({ ...told, clusterId: logs.clusterId }))
       return node
     } catch (error) {
       if (node !== undefined) await node.#abandon()
@@ -258,6 +254,17 @@ export class Node {
 
   get directories(): readonly string[] {
     return this.logs.directories.map(({ path }) => path)
+  }
+
+  async #startInItsCluster(foreign: ReturnType<typeof watchForForeignCluster>): Promise<void> {
+    const starting = this.#start()
+    // What comes of it after a refusal is nobody's business.
+    starting.catch(() => {})
+    try {
+      await Promise.race([starting, foreign.found])
+    } finally {
+      foreign.stop()
+    }
   }
 
   async #start(): Promise<void> {

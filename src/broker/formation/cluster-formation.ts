@@ -5,12 +5,10 @@
  * founder's disk holds its voters. Later starts find the cluster's id on the disk and ask nobody. `controller.quorum.voters` and `controller.quorum.bootstrap.servers` are alike here: by either,
  * the voters of a new cluster are known by their disks, and an empty one in the place of a voter's has no vote (KIP-853; reliability.md R6).
  */
-import type { BrokerId, Uuid } from "../../base/ids.js"
+import type { Uuid } from "../../base/ids.js"
 import type { ServerConfig } from "../../config/server-config.js"
 import type { Env } from "../../env/env.js"
-import { type ConnectPeer, type Peer, type PeerAddress, PeerError } from "../../net/peer.js"
-import { describeCluster } from "../../protocol/messages/describe-cluster.js"
-import { introduceNode } from "../../protocol/messages/introduce-node.js"
+import type { ConnectPeer, Peer } from "../../net/peer.js"
 import { writeFirstVoters } from "../../raft/first-voters.js"
 import {
   type DirectoryLock,
@@ -20,14 +18,13 @@ import {
 } from "../../storage/directory-identity.js"
 import { decideFormation, type Introduction } from "./formation-decision.js"
 import { serveIntroductions } from "./introductions.js"
+import { introductionOf, type QuorumServers, quorumServers } from "./quorum-servers.js"
 
 /** Between two rounds. */
 export const roundIntervalMs = 100
 /** Nodes that start together need no explanation for so long; then whoever watches is told what is waited for, again and again. */
 export const noticeAfterMs = 1000
 export const noticeIntervalMs = 5000
-/** How long one server may take to answer. */
-export const answerTimeoutMs = 1000
 
 /** The settings of the nodes contradict each other, and waiting would not help. */
 export class FormationRefused extends Error {
@@ -62,33 +59,6 @@ export async function findCluster(options: FormationOptions): Promise<Uuid | und
   }
 }
 
-interface QuorumServers {
-  readonly setting: string
-  /** By what they are called in lists and messages. */
-  readonly addresses: ReadonlyMap<string, PeerAddress>
-  readonly ids: ReadonlyMap<string, BrokerId>
-  readonly own: ReadonlySet<string>
-}
-
-function quorumServers({ config, hostname }: FormationOptions): QuorumServers {
-  const { voters, bootstrapServers } = config.quorum
-  if (voters.length > 0) {
-    const named = voters.map(({ id, host, port }) => ({ id, name: `${id}@${serverText(host, port)}`, host, port }))
-    return {
-      setting: "controller.quorum.voters",
-      addresses: new Map(named.map(({ name, host, port }) => [name, { host, port }])),
-      ids: new Map(named.map(({ name, id }) => [name, id])),
-      own: new Set(named.flatMap(({ id, name }) => (id === config.nodeId ? [name] : []))),
-    }
-  }
-  return {
-    setting: "controller.quorum.bootstrap.servers",
-    addresses: new Map(bootstrapServers.map(({ host, port }) => [serverText(host, port), { host, port }])),
-    ids: new Map(),
-    own: ownServers(config, hostname),
-  }
-}
-
 class Formation {
   readonly #self: Introduction
   readonly #quorum: QuorumServers
@@ -103,7 +73,7 @@ class Formation {
   ) {
     const { env, config, connect } = options
     this.#nextNoticeMs = env.clock.monotonicMs() + noticeAfterMs
-    this.#quorum = quorumServers(options)
+    this.#quorum = quorumServers(config, options.hostname)
     this.#servers = [...this.#quorum.addresses.keys()].sort()
     for (const [server, address] of this.#quorum.addresses) this.#peers.set(server, connect(address))
     const bootstrapServers = this.#servers
@@ -138,7 +108,9 @@ class Formation {
     const { config } = this.options
     const answers = new Map(
       await Promise.all(
-        this.#servers.map(async (server) => [server, await this.#ask(this.#peers.get(server)!)] as const),
+        this.#servers.map(
+          async (server) => [server, await introductionOf(this.#peers.get(server)!, this.#self.nodeId)] as const,
+        ),
       ),
     )
     return decideFormation({
@@ -150,34 +122,6 @@ class Formation {
       idOf: this.#quorum.ids,
       answers,
     })
-  }
-
-  async #ask(peer: Peer): Promise<Introduction | string> {
-    const options = { timeoutMs: answerTimeoutMs }
-    try {
-      const { response, release } = await peer.request(introduceNode, { nodeId: this.#self.nodeId }, options)
-      release()
-      return response
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error
-      if (error.code !== "unsupported") return `does not answer (${error.message})`
-    }
-    // One of Apache Kafka's, which always belongs to a cluster.
-    try {
-      const { response, release } = await peer.request(
-        describeCluster,
-        { includeClusterAuthorizedOperations: false, endpointType: 2, includeFencedBrokers: false },
-        options,
-      )
-      const { clusterId, errorMessage } = response
-      release()
-      return clusterId === ""
-        ? `is no controller (${errorMessage ?? "no reason given"})`
-        : { ...this.#self, nodeId: -1, processId: "", clusterId }
-    } catch (error) {
-      if (!(error instanceof PeerError)) throw error
-      return `does not answer (${error.message})`
-    }
   }
 
   /** Everything is on the disk before anybody hears of it: the voters, then, with `meta.properties`, that the directory belongs to the cluster. */
@@ -201,33 +145,4 @@ class Formation {
     this.#nextNoticeMs = nowMs + noticeIntervalMs
     env.log.log("info", "waiting for a cluster", { reason })
   }
-}
-
-const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || /^127\./.test(host)
-
-const serverText = (host: string, port: number): string => `${host.toLowerCase()}:${port}`
-
-/**
- * The bootstrap servers that are this node by name: those its controller listeners are advertised as, or listen on, and on a listener of every interface its host's name with or without a
- * domain. A loopback address is whoever answers there.
- */
-function ownServers(config: ServerConfig, hostname: string): ReadonlySet<string> {
-  const { listeners, advertisedControllers, controllerListenerNames } = config.listeners
-  const own = listeners.flatMap((listener) => {
-    if (!controllerListenerNames.includes(listener.name)) return []
-    const told = advertisedControllers.find(({ name }) => name === listener.name) ?? listener
-    return [{ host: told.host === "" ? hostname : told.host, port: told.port, isHostname: told.host === "" }]
-  })
-  const isOwn = (host: string, port: number) =>
-    isLoopback(host) ||
-    own.some(
-      (each) =>
-        each.port === port &&
-        (each.host.toLowerCase() === host || (each.isHostname && host.startsWith(`${each.host.toLowerCase()}.`))),
-    )
-  return new Set(
-    config.quorum.bootstrapServers
-      .filter(({ host, port }) => isOwn(host.toLowerCase(), port))
-      .map(({ host, port }) => serverText(host, port)),
-  )
 }
