@@ -1,14 +1,15 @@
 /**
  * A small Kafka client on a plain socket, over our own message declarations.
  *
- * Owns pipelining, correlation and the few requests the harness needs. Does not retry, route or batch: callers see every error as the
- * broker gave it. Invariant: answers are matched in request order, and a wrong correlation id is an error, not a mismatch to search for.
+ * Owns pipelining, correlation and the few requests the harness needs. Does not retry or batch: callers see every error as the
+ * broker gave it, but for reads of a partition that another broker leads. Invariant: answers are matched in request order, and a wrong correlation id is an error, not a mismatch to search for.
  */
 import { connect, type Socket } from "node:net"
 import { zeroUuid } from "../src/base/ids.js"
 import { Reader } from "../src/base/reader.js"
 import type { Fields, InputOf, ValueOf } from "../src/protocol/field.js"
 import type { Api } from "../src/protocol/message.js"
+import { Errors } from "../src/protocol/errors.js"
 import { createTopics } from "../src/protocol/messages/create-topics.js"
 import { fetch } from "../src/protocol/messages/fetch.js"
 import { findCoordinator } from "../src/protocol/messages/find-coordinator.js"
@@ -20,6 +21,7 @@ import { produce } from "../src/protocol/messages/produce.js"
 import { type RecordView, batchesIn, hasValidChecksum, recordsOf } from "../src/protocol/record-batch.js"
 import { isControlBatch } from "../src/protocol/batch-header.js"
 import { decodeResponseHeader, encodeRequest } from "../src/protocol/request-header.js"
+import { BrokerError, LeaderRoutes } from "./leader-routes.js"
 
 export class ConnectionLost extends Error {
   override name = "ConnectionLost"
@@ -46,8 +48,18 @@ const leaderAttemptMs = 20
 /** Larger answers than this are taken for nonsense. */
 const frameBytesMax = 256 * 1024 * 1024
 
+/** Whether a coordinator, asked by itself, answers for a group: an error code. */
+async function answersFor(groupId: string, coordinator: Address): Promise<number> {
+  const client = await WireClient.connect(coordinator).catch(() => undefined)
+  if (client === undefined) return Errors.COORDINATOR_NOT_AVAILABLE
+  const request = { groupId, topics: null, groups: [], requireStable: false }
+  const { errorCode } = await client.request(offsetFetch, 7, request).finally(() => client.close())
+  return errorCode
+}
+
 export class WireClient {
   readonly #waiting: Waiting[] = []
+  readonly #routes = new LeaderRoutes(this, (address) => WireClient.connect(address))
   #chunks: Buffer[] = []
   #chunkBytes = 0
   #wantedBytes = 4
@@ -166,6 +178,7 @@ export class WireClient {
   }
 
   close(): void {
+    this.#routes.close()
     this.socket.destroy()
   }
 
@@ -174,7 +187,7 @@ export class WireClient {
     name: string,
     numPartitions: number,
     configs: Readonly<Record<string, string>> = {},
-    replicationFactor = 1,
+    replicationFactor = -1,
   ): Promise<{ created: boolean }> {
     const answer = await this.request(createTopics, 6, {
       topics: [
@@ -213,10 +226,7 @@ export class WireClient {
   async coordinates(groupId: string): Promise<void> {
     for (let attempt = 0; ; attempt++) {
       const found = await this.request(findCoordinator, 3, { key: groupId, keyType: 0, coordinatorKeys: [] })
-      const { errorCode } =
-        found.errorCode === 0
-          ? await this.request(offsetFetch, 7, { groupId, topics: null, groups: [], requireStable: false })
-          : found
+      const errorCode = found.errorCode === 0 ? await answersFor(groupId, found) : found.errorCode
       if (errorCode === 0) return
       if (attempt === leaderAttemptsMax) throw new Error(`coordinator of ${groupId}: error ${errorCode}`)
       await new Promise((resolve) => setTimeout(resolve, leaderAttemptMs))
@@ -278,7 +288,11 @@ export class WireClient {
   }
 
   /** -1 latest, -2 earliest, otherwise the first offset whose timestamp is at least this. */
-  async listOffset(
+  listOffset(topic: string, partition: number, timestamp: number): Promise<{ offset: number; timestamp: number }> {
+    return this.#routes.atLeader(topic, partition, (client) => client.#listOffset(topic, partition, timestamp))
+  }
+
+  async #listOffset(
     topic: string,
     partition: number,
     timestamp: number,
@@ -290,7 +304,7 @@ export class WireClient {
       timeoutMs: 0,
     })
     const found = answer.topics[0]!.partitions[0]!
-    if (found.errorCode !== 0) throw new Error(`list offsets of ${topic}-${partition}: error ${found.errorCode}`)
+    if (found.errorCode !== 0) throw new BrokerError(`list offsets of ${topic}-${partition}`, found.errorCode)
     return { offset: found.offset, timestamp: found.timestamp }
   }
 
@@ -314,8 +328,11 @@ export class WireClient {
   async *readPartition(topic: string, partition: number, from?: number): AsyncGenerator<RecordView> {
     let offset = from ?? (await this.listOffset(topic, partition, -2)).offset
     for (;;) {
-      const { errorCode, highWatermark, records } = await this.fetch(topic, partition, offset)
-      if (errorCode !== 0) throw new Error(`fetch of ${topic}-${partition} at ${offset}: error ${errorCode}`)
+      const { highWatermark, records } = await this.#routes.atLeader(topic, partition, async (client) => {
+        const found = await client.fetch(topic, partition, offset)
+        if (found.errorCode === 0) return found
+        throw new BrokerError(`fetch of ${topic}-${partition} at ${offset}`, found.errorCode)
+      })
       if (offset >= highWatermark) return
       const before = offset
       for (const { start, end } of batchesIn(records)) {

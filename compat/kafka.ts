@@ -15,6 +15,7 @@ export const kafkaVersion = "4.3.1"
 const artifacts = [
   `org.apache.kafka:kafka_2.13:${kafkaVersion}`,
   `org.apache.kafka:kafka-tools:${kafkaVersion}`,
+  `org.apache.kafka:kafka-shell:${kafkaVersion}`,
   `org.apache.kafka:kafka-streams-examples:${kafkaVersion}`,
   `org.apache.kafka:connect-runtime:${kafkaVersion}`,
   `org.apache.kafka:connect-file:${kafkaVersion}`,
@@ -43,7 +44,9 @@ const mainClasses = {
   "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
   "kafka-log-dirs": "org.apache.kafka.tools.LogDirsCommand",
   "kafka-metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
+  "kafka-metadata-shell": "org.apache.kafka.shell.MetadataShell",
   "kafka-producer-perf-test": "org.apache.kafka.tools.ProducerPerformance",
+  "kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
   "kafka-server-start": "kafka.Kafka",
   "kafka-storage": "kafka.tools.StorageTool",
   "kafka-topics": "org.apache.kafka.tools.TopicCommand",

@@ -29,6 +29,8 @@ import { groupChecks } from "./groups/checks.js"
 import { KafkaProcess } from "./kafka.js"
 import { clusterKillLoop } from "./cluster/kill-loop.js"
 import { clusterPowerCut } from "./cluster/power-cut.js"
+import { clusterTools } from "./cluster/tools.js"
+import { MovingCluster } from "./cluster/moving-cluster.js"
 import { killLoop } from "./kill-loop.js"
 import { librdkafkaSuite } from "./librdkafka/suite.js"
 import { parseOptions } from "./options.js"
@@ -60,6 +62,7 @@ const commands: Readonly<Record<string, (options: Readonly<Record<string, string
   "power-cut": powerCut,
   "cluster-kill-loop": clusterKillLoop,
   "cluster-power-cut": clusterPowerCut,
+  "cluster-tools": clusterTools,
   "librdkafka-suite": librdkafkaSuite,
 }
 
@@ -73,11 +76,12 @@ const brokerSettings = {
   "group.consumer.session.timeout.ms": "6000",
 }
 
-const usage = `npm run compat [-- names...] [--against kafka | --bootstrap HOST:PORT [--data-directory DIR]]
+const usage = `npm run compat [-- names...] [--cluster | --against kafka | --bootstrap HOST:PORT [--data-directory DIR]]
 npm run compat -- kill-loop [--rounds N] [--seed N] [--partitions N] [--load-ms MS] [--data-directory DIR]
 npm run compat -- power-cut [--cuts N] [--seed N] [--partitions N] [--load-ms MS]
 npm run compat -- cluster-kill-loop [--rounds N] [--seed N] [--partitions N] [--faults leader,controller,...] [--network namespaces|proxies] [--journal FILE]
 npm run compat -- cluster-power-cut [--cuts N] [--seed N] [--faults power-one,power-pair,power-all,dead-disk,full-disk] [--journal FILE]
+npm run compat -- cluster-tools [--only WORDS]
 npm run compat -- librdkafka-suite [--against kafka] [--groups core,admin] [--tests 0001,0002] [--update] [--logs DIR] [--seconds S]
 
 checks: ${checks.map(({ name }) => name).join(", ")}
@@ -103,7 +107,10 @@ interface AnyBroker {
   stop(): Promise<void>
 }
 
-async function startBroker(kind: "ottla" | "kafka", dataDirectory: string, port?: number): Promise<AnyBroker> {
+type Kind = "ottla" | "kafka" | "cluster"
+
+async function startBroker(kind: Kind, dataDirectory: string, port?: number): Promise<AnyBroker> {
+  if (kind === "cluster") return MovingCluster.start(dataDirectory, brokerSettings)
   if (kind === "kafka") return KafkaProcess.start(dataDirectory, brokerSettings, { port })
   return BrokerProcess.start({ port: port ?? (await freePort()), dataDirectory, settings: brokerSettings })
 }
@@ -121,11 +128,13 @@ async function runChecks(): Promise<boolean> {
   let { bootstrap, "data-directory": dataDirectory } = options
   const { against = "ottla" } = options
   if (against !== "ottla" && against !== "kafka") throw new Error(`--against ${against}: there are ottla and kafka`)
+  const kind: Kind = options.cluster === undefined ? against : "cluster"
   if (bootstrap === undefined && wanted.some(({ needsBroker }) => needsBroker !== false)) {
     dataDirectory = join(temporaryDirectory("compat"), "data")
     mkdirSync(dataDirectory)
-    broker = await startBroker(against, dataDirectory)
+    broker = await startBroker(kind, dataDirectory)
     bootstrap = broker.bootstrap
+    if (broker instanceof MovingCluster) dataDirectory = broker.dataDirectory
   }
   bootstrap ??= "127.0.0.1:0"
   const run = Date.now().toString(36)
@@ -142,8 +151,12 @@ async function runChecks(): Promise<boolean> {
     const startedMs = Date.now()
     let verdict: keyof typeof counts = "PASS"
     let note: string | undefined
+    const moving = broker instanceof MovingCluster ? broker : undefined
+    const movesBefore = moving?.moves ?? 0
     try {
-      note = await check.run(context)
+      moving?.stir(check.name.startsWith("group-"))
+      note = await check.run(context).finally(() => moving?.calm())
+      if (moving !== undefined) note = `${moving.moves - movesBefore} leaders moved  ${note ?? ""}`
     } catch (error) {
       verdict = error instanceof Skip ? "SKIP" : "FAIL"
       note = error instanceof Error ? error.message : String(error)
@@ -152,7 +165,7 @@ async function runChecks(): Promise<boolean> {
     if (broker !== undefined && !broker.isAlive) {
       verdict = "FAIL"
       note = `the broker died:\n${broker.output}`
-      broker = await startBroker(against, dataDirectory!, broker.port)
+      broker = await startBroker(kind, dataDirectory!, broker.port)
     }
     counts[verdict] += 1
     const seconds = ((Date.now() - startedMs) / 1000).toFixed(1)

@@ -18,7 +18,7 @@ const recordsPerCodec = ${recordsPerCodec}
 const fail = (error) => { console.error(error); process.exit(1) }
 const admin = kafka.AdminClient.create({ "bootstrap.servers": bootstrap })
 const created = new Promise((resolve, reject) =>
-  admin.createTopic({ topic, num_partitions: 1, replication_factor: 1 }, 10000, (error) => (error ? reject(error) : resolve())))
+  admin.createTopic({ topic, num_partitions: 1, replication_factor: -1 }, 10000, (error) => (error ? reject(error) : resolve())))
 async function produce(codec) {
   const producer = new kafka.Producer({ "bootstrap.servers": bootstrap, "compression.codec": codec, "enable.idempotence": true, dr_cb: true })
   await new Promise((resolve, reject) => producer.connect({}, (error) => (error ? reject(error) : resolve())))

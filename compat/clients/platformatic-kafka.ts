@@ -59,7 +59,7 @@ export const platformaticKafka: Check = {
     const open: Closable[] = [admin, consumer]
     try {
       const name = topic("platformatic")
-      const [created] = await admin.createTopics({ topics: [name], partitions: 2, replicas: 1 })
+      const [created] = await admin.createTopics({ topics: [name], partitions: 2, replicas: -1 })
       expectEqual([created?.name, created?.partitions], [name, 2], "created topic")
       const sent: string[] = []
       const unavailable: string[] = []

@@ -18,6 +18,8 @@ export interface ClientCommand {
   readonly command: string
   readonly args: readonly string[]
   readonly cwd?: string
+  /** It sends nothing, and reads everything. */
+  readonly isReader?: boolean
   /** Of programs that are not ours: notes what a line says. */
   readonly take?: (line: string, recorder: Recorder) => void
 }
@@ -85,6 +87,10 @@ export class ClientProcess {
 
   get name(): string {
     return this.client.name
+  }
+
+  get isReader(): boolean {
+    return this.client.isReader ?? false
   }
 
   /** Throws when it ended by itself or said what makes no sense. */

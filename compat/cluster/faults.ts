@@ -30,6 +30,8 @@ export interface FaultTarget {
 export interface Fault {
   readonly name: string
   readonly weight: number
+  /** A node may go on as a leader that it is not any more. */
+  readonly leavesStaleLeaders?: boolean
   choose(scene: Scene): FaultTarget
   /** Begins it; resolves when the cluster has dealt with it, or could not be expected to before `end`. */
   begin(scene: Scene, target: FaultTarget): Promise<void>
@@ -101,6 +103,7 @@ export const faults: readonly Fault[] = [
   {
     name: "silent",
     weight: 8,
+    leavesStaleLeaders: true,
     choose: chooseLeader,
     async begin(scene, { nodes, partitions }) {
       for (const node of nodes) node.process.pause()
@@ -123,6 +126,7 @@ export const faults: readonly Fault[] = [
   {
     name: "isolated",
     weight: 5,
+    leavesStaleLeaders: true,
     choose: chooseLeader,
     async begin(scene, { nodes, partitions }) {
       for (const { id } of nodes)
@@ -136,6 +140,7 @@ export const faults: readonly Fault[] = [
   {
     name: "deaf",
     weight: 5,
+    leavesStaleLeaders: true,
     choose: chooseLeader,
     async begin(scene, { nodes }) {
       // Either it hears nobody or nobody hears it; clients are not concerned.

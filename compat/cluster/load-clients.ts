@@ -6,12 +6,15 @@
 import { join } from "node:path"
 import { nodeRdkafkaAddon } from "../clients/node-rdkafka.js"
 import { npmPackages, onPath, repository, Skip } from "../work.js"
+import { silenceNoticed } from "./clients/rdkafka-settings.js"
 import type { ClientCommand } from "./client-process.js"
 
 export interface LoadTarget {
   readonly bootstrap: string
   readonly topic: string
   readonly partitions: number
+  /** A node may go on as a leader that it is not any more, without knowing. */
+  readonly hasStaleLeaders: boolean
 }
 
 /** How long a producer waits between two records to one partition. */
@@ -30,11 +33,13 @@ export async function loadClients(target: LoadTarget): Promise<ClientCommand[]> 
     ...{ name, cwd, command: process.execPath },
     args: [join(programs, program), name, bootstrap, topic, String(partitions), String(waitMs)],
   })
-  return [
+  const producers = [
     node(librdkafkaName, "rdkafka-producer.js", await nodeRdkafkaAddon(), tickMs),
     node("kafkajs", "kafkajs-producer.js", await npmPackages("npm", ["kafkajs@2.2.4"]), kafkajsTickMs),
-    kcatReader(target),
   ]
+  const reader = { ...node("librdkafka-reader", "rdkafka-reader.js", await nodeRdkafkaAddon(), 0), isReader: true }
+  // The kcat of distributions knows no leader epochs (KIP-320): told by a node that has missed a change, it asks that node for what came later, and gives up when it is not there.
+  return [...producers, reader, ...(target.hasStaleLeaders ? [] : [kcatReader(target)])]
 }
 
 interface KcatRecord {
@@ -47,16 +52,15 @@ interface KcatRecord {
 function kcatReader({ bootstrap, topic, partitions }: LoadTarget): ClientCommand {
   const name = "kcat"
   const settings = {
-    "socket.timeout.ms": 1000,
-    "topic.metadata.refresh.interval.ms": 300,
-    "reconnect.backoff.max.ms": 200,
+    "socket.timeout.ms": silenceNoticed["socket.timeout.ms"],
+    "topic.metadata.refresh.interval.ms": silenceNoticed["topic.metadata.refresh.interval.ms"],
+    "reconnect.backoff.max.ms": silenceNoticed["reconnect.backoff.max.ms"],
     "fetch.wait.max.ms": 100,
     "auto.offset.reset": "error",
   }
   const positioned = new Set<number>()
   return {
-    name,
-    command: "kcat",
+    ...{ name, command: "kcat", isReader: true },
     args: [
       ...["-C", "-E", "-q", "-u", "-J", "-b", bootstrap, "-t", topic, "-o", "beginning"],
       ...Object.entries(settings).flatMap(([key, value]) => ["-X", `${key}=${value}`]),

@@ -52,12 +52,13 @@ export async function playRounds(plan: RoundsPlan, options: Options): Promise<bo
   )
   say(`${rounds} rounds of ${wanted.map(({ name }) => name).join(" ")}, ${network.kind}, seed ${seed}`)
 
-  const cluster = new Cluster({ network, directories })
+  const hasStaleLeaders = wanted.some(({ leavesStaleLeaders }) => leavesStaleLeaders)
+  const cluster = new Cluster({ network, directories, settings: { "offsets.topic.num.partitions": "3" } })
   const reports: FaultReport[] = []
   let [acknowledged, failed, isClean] = [0, 0, true]
   for (let topicNumber = 1; reports.length < rounds && isClean; topicNumber++) {
     await cluster.start()
-    const loaded = await LoadedTopic.start(cluster, `topic-${topicNumber}`, partitions)
+    const loaded = await LoadedTopic.start(cluster, `topic-${topicNumber}`, partitions, hasStaleLeaders)
     const before = reports.length
     let ended: RunReport
     try {

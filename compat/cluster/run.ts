@@ -57,11 +57,16 @@ export class LoadedTopic {
     this.view = new ClusterView(cluster.bootstrap)
   }
 
-  static async start(cluster: Cluster, topic: string, partitions: number): Promise<LoadedTopic> {
+  static async start(
+    cluster: Cluster,
+    topic: string,
+    partitions: number,
+    hasStaleLeaders: boolean,
+  ): Promise<LoadedTopic> {
     const loaded = new LoadedTopic(cluster, topic, partitions)
     await loaded.view.ask((client) => client.createTopic(topic, partitions, {}, nodeCount).catch(() => undefined))
     await loaded.view.inSync(topic)
-    for (const command of await loadClients({ bootstrap: cluster.bootstrap, topic, partitions }))
+    for (const command of await loadClients({ bootstrap: cluster.bootstrap, topic, partitions, hasStaleLeaders }))
       loaded.#clients.push(await ClientProcess.start(command, loaded.recorder))
     await loaded.takesRecords(Array.from({ length: partitions }, (_, partition) => partition))
     return loaded
@@ -140,25 +145,31 @@ export class LoadedTopic {
   async finish(proof: SeededRandom | undefined): Promise<RunReport> {
     const { recorder, topic, partitions } = this
     await this.view.inSync(topic, recoveryMsMax)
-    const [readers, producers] = [
-      this.#clients.filter(({ name }) => name === "kcat"),
-      this.#clients.filter(({ name }) => name !== "kcat"),
-    ]
-    for (const producer of producers) await producer.stop()
+    const readers = this.#clients.filter(({ isReader }) => isReader)
+    for (const client of this.#clients) if (!client.isReader) await client.stop()
     const read = await audit(topic, this.view, this.cluster.options.network, recorder)
-    const isRead = () => recorder.events.filter(({ client, event }) => client === "kcat" && event.kind === "read")
-    const deadlineMs = Date.now() + readersCatchUpMs
-    while (isRead().length < read && Date.now() < deadlineMs) {
-      for (const reader of readers) reader.expectFine()
-      await new Promise((resolve) => setTimeout(resolve, 100))
+    const violations: string[] = []
+    for (const reader of readers) {
+      const behind = await this.#catchesUp(reader, read)
+      if (behind !== 0) violations.push(`${reader.name} has read ${read - behind} of ${read} records`)
+      await reader.stop()
     }
-    const behind = read - isRead().length
-    for (const reader of readers) await reader.stop()
-    const violations = judge(recorder, topic, partitions)
-    if (behind !== 0) violations.push(`kcat has read ${read - behind} of ${read} records`)
+    violations.push(...judge(recorder, topic, partitions))
     const acknowledged = recorder.count("acked")
     expect(acknowledged > 0, "nothing was acknowledged")
     if (violations.length === 0 && proof !== undefined) proveJudge(recorder, topic, partitions, proof)
     return { acknowledged, read, failed: recorder.count("failed"), violations }
+  }
+
+  /** How many of the records a reader still has not read when the time for it is over. */
+  async #catchesUp(reader: ClientProcess, records: number): Promise<number> {
+    const deadlineMs = Date.now() + readersCatchUpMs
+    for (;;) {
+      const { events } = this.recorder
+      const read = events.filter(({ client, event }) => client === reader.name && event.kind === "read").length
+      if (read >= records || Date.now() > deadlineMs) return records - read
+      reader.expectFine()
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
   }
 }

@@ -7,6 +7,7 @@ import { createRequire } from "node:module"
 import { join } from "node:path"
 import { say, sayError, sayReady } from "../client-lines.js"
 import { payloadOf } from "../payload.js"
+import { silenceNoticed } from "./rdkafka-settings.js"
 
 interface Report {
   readonly partition: number
@@ -41,15 +42,7 @@ const producer = new Producer(
     "enable.idempotence": true,
     "linger.ms": 2,
     dr_cb: true,
-    // A leader that stands still is noticed by its silence, and its successor by asking.
-    "socket.timeout.ms": 1000,
-    "socket.connection.setup.timeout.ms": 1000,
-    "topic.metadata.refresh.interval.ms": 300,
-    "reconnect.backoff.ms": 50,
-    "reconnect.backoff.max.ms": 200,
-    "retry.backoff.ms": 50,
-    "retry.backoff.max.ms": 200,
-    "topic.metadata.refresh.fast.interval.ms": 50,
+    ...silenceNoticed,
   },
   { acks: -1, "message.timeout.ms": 120_000 },
 )
