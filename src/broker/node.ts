@@ -10,7 +10,7 @@ import type { ServerConfig } from "../config/server-config.js"
 import { DiskError, type Env } from "../env/env.js"
 import { emptyImage, type Endpoint, type MetadataImage } from "../metadata/image.js"
 import { decodeRecord, encodeRecord, type MetadataRecord } from "../metadata/records.js"
-import { replay } from "../metadata/replay.js"
+import { replayBatch } from "../metadata/replay.js"
 import { snapshotRecords } from "../metadata/snapshot.js"
 import { FramePool } from "../net/frame-pool.js"
 import { SharedReceiveBuffer } from "../net/frame-reader.js"
@@ -105,7 +105,7 @@ export class Node {
       { append: (records, nowMs) => metadataLog.append(records.map(encodeRecord), nowMs) },
       {
         initial: emptyImage,
-        replay,
+        replay: replayBatch,
         onCommitted: (image) => this.#onCommitted(image),
         pendingMax: pendingDecisionsMax,
       },
@@ -309,7 +309,7 @@ export class Node {
 
   #loadSnapshot(values: readonly Buffer[], { endOffset, epoch }: { endOffset: number; epoch: number }): void {
     this.#machine.load(
-      values.reduce((image, value) => replay(image, decodeRecord(value), endOffset - 1, epoch), emptyImage),
+      { ...replayBatch(emptyImage, values.map(decodeRecord), 0, epoch), offset: endOffset - 1, epoch },
       endOffset,
     )
   }

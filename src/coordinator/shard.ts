@@ -116,8 +116,8 @@ export class Shard<S extends ShardState<R>, R extends ShardRecord> {
       { append: (records) => this.#append(records) },
       {
         initial: this.state,
-        replay: (state, record) => {
-          state.replay(record)
+        replay: (state, records) => {
+          for (const record of records) state.replay(record)
           return state
         },
         onCommitted() {},

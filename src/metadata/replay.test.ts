@@ -5,7 +5,7 @@ import { batchLeaderEpoch, isControlBatch } from "../protocol/batch-header.js"
 import { batchesIn, recordsOf } from "../protocol/record-batch.js"
 import { configOverrides, emptyImage, type MetadataImage, topicById } from "./image.js"
 import { decodeRecord, encodeRecord, type MetadataRecord } from "./records.js"
-import { replay } from "./replay.js"
+import { replay, replayBatch } from "./replay.js"
 import { snapshotRecords } from "./snapshot.js"
 
 /** The metadata log of an Apache Kafka 4.3.1 node: formatted, started, topic t1 with two partitions made, one setting altered, stopped. */
@@ -104,4 +104,45 @@ test("deleting a topic takes its settings and its id with it", () => {
   assert.equal(image.topics.has("t1"), false)
   assert.equal(topicById(image, topicId), undefined)
   assert.equal(configOverrides(image, 2, "t1").size, 0)
+})
+
+test("a batch replays to what its records do one by one, over topics, transactions and everything between", () => {
+  const records = kafkaLog().map(({ record }) => record)
+  for (const length of [1, 2, 3, 5, records.length]) {
+    let batched = emptyImage
+    let single = emptyImage
+    for (let from = 0; from < records.length; from += length) {
+      const batch = records.slice(from, from + length)
+      batched = replayBatch(batched, batch, from, 1)
+      single = batch.reduce((image, record, index) => replay(image, record, from + index, 1), single)
+      assert.deepEqual(batched, single)
+    }
+  }
+})
+
+test("changes of many partitions in one batch, some of them twice, come in their order", () => {
+  const topicIds = ["AAAAAAAAAAAAAAAAAAAAAQ", "AAAAAAAAAAAAAAAAAAAAAg"]
+  const created = kafkaLog().find(({ record }) => record.type === "PartitionRecord")!.record
+  const changed = kafkaLog().find(({ record }) => record.type === "PartitionChangeRecord")!.record
+  const about = <R extends MetadataRecord>(record: R, topic: number, partitionId: number): MetadataRecord =>
+    ({ ...record, value: { ...record.value, topicId: topicIds[topic]!, partitionId } }) as MetadataRecord
+  const records: MetadataRecord[] = [
+    { type: "TopicRecord", value: { name: "a", topicId: topicIds[0]! } },
+    { type: "TopicRecord", value: { name: "b", topicId: topicIds[1]! } },
+    ...[0, 1, 2].map((index) => about(created, 0, index)),
+    ...[0, 1].map((index) => about(created, 1, index)),
+    ...[2, 0, 2].map((index) => about(changed, 0, index)),
+    about(changed, 1, 1),
+  ]
+  const image = replayBatch(emptyImage, records, 0, 1)
+  assert.deepEqual(
+    image,
+    records.reduce((before, record, offset) => replay(before, record, offset, 1), emptyImage),
+  )
+  const epochs = (topic: string) => image.topics.get(topic)!.partitions.map(({ partitionEpoch }) => partitionEpoch)
+  const [first] = epochs("b")
+  assert.deepEqual(
+    epochs("a").map((epoch) => epoch - first!),
+    [1, 0, 2],
+  )
 })

@@ -4,7 +4,7 @@
  * Owns the meaning of each record for state. Never fails on what a log of Apache Kafka may hold: what this version does not act on is carried.
  * Source: Kafka's image deltas and controller managers' `replay`.
  */
-import type { Offset, Uuid } from "../base/ids.js"
+import type { Offset } from "../base/ids.js"
 import { invariant } from "../base/assert.js"
 import {
   type BrokerRegistration,
@@ -16,6 +16,41 @@ import {
   topicById,
 } from "./image.js"
 import type { MetadataRecord, ValueOf } from "./records.js"
+
+/**
+ * The image after all records of a batch, which begins at `baseOffset`.
+ *
+ * Changes of partitions come in thousands, topic by topic: those that follow each other in one topic copy its list of partitions once.
+ */
+export function replayBatch(
+  image: MetadataImage,
+  records: readonly MetadataRecord[],
+  baseOffset: Offset,
+  epoch: number,
+): MetadataImage {
+  let after = image
+  for (let index = 0; index < records.length; ) {
+    const run = after.openTransaction === undefined ? changesOfOneTopic(records, index) : []
+    if (run.length > 1) {
+      index += run.length
+      after = { ...changePartitions(after, run), offset: baseOffset + index - 1, epoch }
+    } else after = replay(after, records[index]!, baseOffset + index++, epoch)
+  }
+  return after
+}
+
+type PartitionRecord = Extract<MetadataRecord, { type: "PartitionRecord" | "PartitionChangeRecord" }>
+
+function changesOfOneTopic(records: readonly MetadataRecord[], from: number): PartitionRecord[] {
+  const run: PartitionRecord[] = []
+  for (let index = from; index < records.length; index++) {
+    const record = records[index]!
+    if (record.type !== "PartitionRecord" && record.type !== "PartitionChangeRecord") break
+    if (run.length > 0 && record.value.topicId !== run[0]!.value.topicId) break
+    run.push(record)
+  }
+  return run
+}
 
 /** The image after `record`, which is at `offset` and was written in `epoch`. */
 export function replay(image: MetadataImage, record: MetadataRecord, offset: Offset, epoch: number): MetadataImage {
@@ -74,15 +109,8 @@ function apply(image: MetadataImage, record: MetadataRecord): MetadataImage {
       }
     }
     case "PartitionRecord":
-      return changePartition(image, record.value.topicId, record.value.partitionId, () => partition(record.value))
     case "PartitionChangeRecord":
-      return changePartition(image, record.value.topicId, record.value.partitionId, (before) => {
-        invariant(
-          before !== undefined,
-          `a change of partition ${record.value.partitionId} of topic id ${record.value.topicId} precedes its creation`,
-        )
-        return changedPartition(before, record.value)
-      })
+      return changePartitions(image, [record])
     case "ConfigRecord": {
       const { resourceType, resourceName, name, value } = record.value
       const overrides = new Map(configOverrides(image, resourceType, resourceName))
@@ -216,20 +244,25 @@ export function changedPartition(before: PartitionImage, value: ValueOf<"Partiti
   }
 }
 
-function changePartition(
-  image: MetadataImage,
-  topicId: Uuid,
-  partitionId: number,
-  change: (before: PartitionImage | undefined) => PartitionImage,
-): MetadataImage {
+/** `records`: at least one, all of one topic. */
+function changePartitions(image: MetadataImage, records: readonly PartitionRecord[]): MetadataImage {
+  const { topicId, partitionId } = records[0]!.value
   const topic = topicById(image, topicId)
   invariant(
     topic !== undefined,
     `a record of partition ${partitionId} names topic id ${topicId}, which no record created`,
   )
   const partitions = topic.partitions.slice()
-  partitions[partitionId] = change(partitions[partitionId])
+  for (const record of records)
+    partitions[record.value.partitionId] = partitionAfter(partitions[record.value.partitionId], record)
   return withTopic(image, { ...topic, partitions })
+}
+
+function partitionAfter(before: PartitionImage | undefined, record: PartitionRecord): PartitionImage {
+  if (record.type === "PartitionRecord") return partition(record.value)
+  const { partitionId, topicId } = record.value
+  invariant(before !== undefined, `a change of partition ${partitionId} of topic id ${topicId} precedes its creation`)
+  return changedPartition(before, record.value)
 }
 
 const withTopic = (image: MetadataImage, topic: TopicImage): MetadataImage => ({

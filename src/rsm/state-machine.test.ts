@@ -18,7 +18,7 @@ function machine() {
   const committed: string[] = []
   const state = new StateMachine<string, string>(log, {
     initial: "",
-    replay: (image, record) => image + record,
+    replay: (image, records) => image + records.join(""),
     onCommitted: (image) => committed.push(image),
     pendingMax: 3,
   })
@@ -72,7 +72,7 @@ test("replaying the log gives the image that the decisions made", () => {
   void state.submit(() => ({ records: ["a", "b"], response: 0 }), 0)
   void state.submit((image) => ({ records: [image.toUpperCase()], response: 0 }), 0)
   const { state: other } = machine()
-  log.records.forEach((record, offset) => other.replicated([record], offset, offset + 1, 1))
+  for (const [offset, record] of log.records.entries()) other.replicated([record], offset, offset + 1, 1)
   other.committedTo(log.records.length)
   assert.equal(other.committed, state.head)
 })

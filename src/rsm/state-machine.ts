@@ -24,7 +24,8 @@ export interface ReplicatedLog<R> {
 
 export interface StateMachineOptions<Image, R> {
   readonly initial: Image
-  readonly replay: (image: Image, record: R, offset: Offset, epoch: number) => Image
+  /** The image after all records of a batch. */
+  readonly replay: (image: Image, records: readonly R[], baseOffset: Offset, epoch: number) => Image
   /** Told of every new committed image, in order. Runs inside the commit: it must not block. */
   readonly onCommitted: (image: Image) => void
   /** Decisions appended and not yet committed. Above it new ones are refused. */
@@ -80,9 +81,7 @@ export class StateMachine<Image, R> {
   }
 
   #takeIn(records: readonly R[], baseOffset: Offset, nextOffset: Offset, epoch: number): void {
-    records.forEach((record, index) => {
-      this.#head = this.options.replay(this.#head, record, baseOffset + index, epoch)
-    })
+    this.#head = this.options.replay(this.#head, records, baseOffset, epoch)
     this.#nextOffset = nextOffset
   }
 

@@ -10,7 +10,7 @@ import { directoryOf, idOf } from "../../../controller/testing/cluster-test.js"
 import type { Timer } from "../../../env/env.js"
 import { emptyImage, type MetadataImage } from "../../../metadata/image.js"
 import type { MetadataRecord } from "../../../metadata/records.js"
-import { replay } from "../../../metadata/replay.js"
+import { replayBatch } from "../../../metadata/replay.js"
 import type { RequestInputOf } from "../../../protocol/message.js"
 import { brokerHeartbeat } from "../../../protocol/messages/broker-heartbeat.js"
 import { brokerRegistration } from "../../../protocol/messages/broker-registration.js"
@@ -43,7 +43,7 @@ export class ControllerWorld {
   constructor(readonly world: World) {
     this.machine = new StateMachine<MetadataImage, MetadataRecord>(
       { append: (records) => this.#append(records.length) },
-      { initial: emptyImage, replay, onCommitted: () => {}, pendingMax: 100 },
+      { initial: emptyImage, replay: replayBatch, onCommitted: () => {}, pendingMax: 100 },
     )
     this.controller = this.newController()
   }
