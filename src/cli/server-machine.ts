@@ -29,7 +29,11 @@ export type FromWorker =
   | { readonly kind: "failed"; readonly reason: string }
   | { readonly kind: "stopped" }
 
+/** Before a thread is started anew; doubled each time that it ends again soon, up to the second. */
 const restartDelayMs = 1000
+const restartDelayMaxMs = 30_000
+/** Who ran for so long is no hopeless case. */
+const steadyMs = 60_000
 
 export class Machine {
   readonly #brokers: BrokerThread[]
@@ -56,6 +60,7 @@ class BrokerThread {
   #stopping = false
   #ended: Promise<void> = Promise.resolve()
   #stoppedCleanly = false
+  #delayMs = restartDelayMs
 
   constructor(
     private readonly task: WorkerTask,
@@ -67,6 +72,7 @@ class BrokerThread {
       const worker = new Worker(new URL("./server-worker.js", import.meta.url), { workerData: this.task })
       this.#worker = worker
       let isReady = false
+      let readyAtMs = 0
       const ended = (reason: string) => {
         if (!isReady) reject(new Error(reason))
         else if (!this.#stopping) this.log.log("error", "a broker's thread has ended, and is started anew", { reason })
@@ -74,6 +80,7 @@ class BrokerThread {
       worker.on("message", (message: FromWorker) => {
         if (message.kind === "ready") {
           isReady = true
+          readyAtMs = performance.now()
           resolve(message)
         } else if (message.kind === "stopped") this.#stoppedCleanly = true
         else ended(message.reason)
@@ -82,19 +89,30 @@ class BrokerThread {
       this.#ended = new Promise((done) => {
         worker.on("exit", (code) => {
           if (!isReady) reject(new Error(`the broker's thread ended with code ${code}`))
-          else if (!this.#stopping) setTimeout(() => this.#again(), restartDelayMs)
+          else {
+            if (performance.now() - readyAtMs >= steadyMs) this.#delayMs = restartDelayMs
+            this.#againLater()
+          }
           done()
         })
       })
     })
   }
 
-  #again(): void {
+  #againLater(): void {
     if (this.#stopping) return
-    this.start().catch((error: unknown) => {
-      this.log.log("error", "a broker's thread could not be started anew", { reason: (error as Error).message })
-      setTimeout(() => this.#again(), restartDelayMs)
-    })
+    const delayMs = this.#delayMs
+    this.#delayMs = Math.min(restartDelayMaxMs, 2 * delayMs)
+    setTimeout(() => {
+      if (this.#stopping) return
+      this.start().then(
+        ({ nodeId }) => this.log.log("info", "a broker's thread is back", { nodeId }),
+        (error: unknown) => {
+          this.log.log("error", "a broker's thread could not be started anew", { reason: (error as Error).message })
+          this.#againLater()
+        },
+      )
+    }, delayMs)
   }
 
   async stop(): Promise<boolean> {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, test } from "node:test"
@@ -106,4 +107,97 @@ test("a listener that other machines can reach needs --insecure", async () => {
   )
   assert.equal(await refused.exited, 1)
   assert.match(refused.output.err, /--insecure/)
+})
+
+/** Ports that nobody listens on at the moment. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer().listen(0, "127.0.0.1")
+      await once(server, "listening")
+      return server
+    }),
+  )
+  const ports = servers.map((server) => (server.address() as { port: number }).port)
+  for (const server of servers) server.close()
+  return ports
+}
+
+test("a broker's thread that ends is started anew, while the others and the process go on", async () => {
+  const [port, controllerPort] = await freePorts(2)
+  const data = join(directory, "threads")
+  const machine = start(
+    ...["--brokers", "2", "--set", "node.id=1", "--set", `log.dirs=${data}`],
+    ...["--set", `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`],
+    ...["--set", `controller.quorum.voters=1@127.0.0.1:${controllerPort}`],
+    ...["--set", "log.flush.offset.checkpoint.interval.ms=50"],
+  )
+  const says = (pattern: RegExp) =>
+    new Promise<void>((resolve) => {
+      const look = () => {
+        if (!pattern.test(machine.output.err)) return
+        machine.child.stderr.off("data", look)
+        resolve()
+      }
+      machine.child.stderr.on("data", look)
+      look()
+    })
+  assert.match(await machine.ready, /^ottla is ready: nodes 1, 1001 at /)
+  // Its disk is gone.
+  renameSync(`${data}-1001`, `${data}-gone`)
+  await says(/a broker's thread has ended, and is started anew/)
+  // And here it is again, whatever a start in between has made in its place.
+  rmSync(`${data}-1001`, { recursive: true, force: true })
+  renameSync(`${data}-gone`, `${data}-1001`)
+  await says(/a broker's thread is back.*nodeId=1001/)
+  assert.equal(machine.child.exitCode, null)
+  assert.doesNotMatch(machine.output.err, /nodeId=1\b.*is back/)
+  machine.child.kill("SIGTERM")
+  assert.equal(await machine.exited, 0)
+})
+
+test("Kafka's own server.properties, edited for three nodes as its comments say, starts one cluster without a format step", async () => {
+  const ports = await freePorts(6)
+  const controllers = [1, 3, 5].map((index) => `localhost:${ports[index]}`)
+  const nodes = [1, 2, 3].map((id) => {
+    const [client, controller] = [ports[2 * id - 2], ports[2 * id - 1]]
+    const file = join(directory, `kafka-${id}.properties`)
+    writeFileSync(
+      file,
+      `process.roles=broker,controller
+node.id=${id}
+controller.quorum.bootstrap.servers=${controllers.join(",")}
+listeners=PLAINTEXT://:${client},CONTROLLER://:${controller}
+inter.broker.listener.name=PLAINTEXT
+advertised.listeners=PLAINTEXT://localhost:${client},CONTROLLER://localhost:${controller}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL
+num.network.threads=3
+num.io.threads=8
+socket.send.buffer.bytes=102400
+socket.receive.buffer.bytes=102400
+socket.request.max.bytes=104857600
+log.dirs=${join(directory, `kraft-combined-logs-${id}`)}
+num.partitions=1
+num.recovery.threads.per.data.dir=1
+offsets.topic.replication.factor=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+log.retention.hours=168
+log.segment.bytes=1073741824
+log.retention.check.interval.ms=300000
+`,
+    )
+    return start("--config", file, "--insecure")
+  })
+  await Promise.all(nodes.map(({ ready }) => ready))
+  const clusterIds = [1, 2, 3].map((id) => {
+    const properties = readFileSync(join(directory, `kraft-combined-logs-${id}`, "meta.properties"), "utf8")
+    return /cluster\.id=(.*)/.exec(properties)![1]
+  })
+  assert.equal(new Set(clusterIds).size, 1)
+  for (const { child } of nodes) child.kill("SIGTERM")
+  assert.deepEqual(await Promise.all(nodes.map(({ exited }) => exited)), [0, 0, 0])
 })

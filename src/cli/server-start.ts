@@ -40,6 +40,8 @@ export async function startServer(options: StartOptions): Promise<void> {
     process.exitCode = exitUsage
     return
   }
+  // A node that waits for others has nothing else to live for.
+  setInterval(() => {}, 2 ** 30)
   const env = createNodeEnv({ json: options.log === "json" })
   for (const warning of warnings) env.log.log("warn", warning)
   const count = options.brokers === "auto" ? availableParallelism() : options.brokers
@@ -91,17 +93,13 @@ async function startMachine(
 
 function runUntilStopped(env: Env, stopAll: () => Promise<boolean>): void {
   const stopping = new AbortController()
-  const keepAlive = setInterval(() => {}, 2 ** 30)
   const stop = (signal: string) => {
     if (stopping.signal.aborted) process.exit(1)
     stopping.abort()
     env.log.log("info", "stopping", { signal })
     setTimeout(() => process.exit(1), stopTimeoutMs).unref()
     stopAll().then(
-      (clean) => {
-        clearInterval(keepAlive)
-        process.exit(clean ? 0 : 1)
-      },
+      (clean) => process.exit(clean ? 0 : 1),
       (error: unknown) => {
         process.stderr.write(
           `ottla: the stop was not clean: ${error instanceof Error ? error.message : String(error)}\n`,

@@ -21,6 +21,8 @@ const end = (message: FromWorker, code: number) => {
 }
 
 async function run(task: WorkerTask): Promise<void> {
+  // A broker that waits for others has nothing else to live for.
+  setInterval(() => {}, 2 ** 30)
   const { config } = loadServerConfig({
     ...(task.properties !== undefined && { properties: task.properties }),
     overrides: task.overrides,
