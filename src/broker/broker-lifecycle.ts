@@ -173,7 +173,9 @@ export class BrokerLifecycle {
       for (const look of [...this.#onBeat]) look(heartbeat)
     } else if (heartbeat?.errorCode === Errors.STALE_BROKER_EPOCH) {
       this.stop()
-      this.options.onDisowned("another process has registered with this node's id")
+      this.options.onDisowned(
+        `the controller does not know this life of broker ${this.#brokerId} any more: another process has registered with its id, or it was unregistered`,
+      )
       return
     } else if (heartbeat !== undefined)
       env.log.log("warn", "the controller refused a heartbeat", { error: errorName(heartbeat.errorCode) })

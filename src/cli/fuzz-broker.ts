@@ -5,7 +5,9 @@
  * it: what other processes of a busy machine took is not the broker's doing.
  */
 import { type ChildProcess, fork } from "node:child_process"
+import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
 import { hostname, tmpdir } from "node:os"
 import { join } from "node:path"
 import { Node } from "../broker/node.js"
@@ -27,8 +29,10 @@ export async function serveFuzzedBroker(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "ottla-fuzz-"))
   process.on("exit", () => rmSync(directory, { recursive: true, force: true }))
   process.on("disconnect", () => process.exit(0))
+  const controllerPort = await freePort()
   const overrides = {
-    listeners: "PLAINTEXT://127.0.0.1:0",
+    listeners: `PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:${controllerPort}`,
+    "controller.quorum.voters": `1@127.0.0.1:${controllerPort}`,
     "log.dirs": directory,
     // Attackers of groups do not wait for more members than there are.
     "group.initial.rebalance.delay.ms": "200",
@@ -59,7 +63,15 @@ export async function serveFuzzedBroker(): Promise<void> {
     process.send!({ stallMs, residentBytes: process.memoryUsage.rss() } satisfies BrokerReport)
     stallMs = 0
   })
-  process.send!({ port: broker.endpoints[0]!.port })
+  process.send!({ port: broker.endpoints[0]!.port, controllerPort })
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const { port } = server.address() as { port: number }
+  server.close()
+  return port
 }
 
 /** The parent's end. */
@@ -70,6 +82,7 @@ export class FuzzedBroker {
   private constructor(
     private readonly child: ChildProcess,
     readonly port: number,
+    readonly controllerPort: number,
   ) {
     child.on("exit", (code, signal) => {
       this.exit = `exit ${code ?? signal}`
@@ -83,7 +96,8 @@ export class FuzzedBroker {
       child.once("exit", (code) => reject(new Error(`the broker under attack did not start: exit ${code}`)))
       child.once("message", (message) => {
         child.removeAllListeners("exit")
-        resolve(new FuzzedBroker(child, (message as { port: number }).port))
+        const { port, controllerPort } = message as { port: number; controllerPort: number }
+        resolve(new FuzzedBroker(child, port, controllerPort))
       })
     })
   }

@@ -18,6 +18,8 @@ const lastCorrelationId = 0x7ffffff1
 export interface Address {
   readonly host: string
   readonly port: number
+  /** Where the same node listens for controllers and brokers; undefined: nobody knows. */
+  readonly controllerPort?: number
 }
 
 export type Outcome = "answered" | "closed" | "silent"

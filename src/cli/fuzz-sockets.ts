@@ -15,8 +15,10 @@ import { fetch } from "../protocol/messages/fetch.js"
 import { apis as kafkaApis, ottlaApis } from "../protocol/messages/index.js"
 import { metadata } from "../protocol/messages/metadata.js"
 import { produce } from "../protocol/messages/produce.js"
+import { unregisterBroker } from "../protocol/messages/unregister-broker.js"
 import { mutate } from "../protocol/mutate.js"
 import { buildBatch, sealBatch } from "../protocol/record-batch.js"
+import type { Api } from "../protocol/message.js"
 import { decodeResponseHeader, encodeRequest } from "../protocol/request-header.js"
 import {
   type Address,
@@ -32,7 +34,10 @@ import {
 } from "./fuzz-exchange.js"
 import { dearGroupAttacks, groupAttacks, HealthyGroup } from "./fuzz-groups.js"
 
-const apis = [...kafkaApis, ...ottlaApis]
+/** Does what it says, to the only broker there is. */
+const isDeadly = ({ key }: Api): boolean => key === unregisterBroker.key
+const apis = [...kafkaApis, ...ottlaApis].filter((api) => !isDeadly(api))
+const nodeApis = apis.filter(({ listeners }) => listeners.includes("controller"))
 
 const produceMs = 1000
 /** What the bombs decompress to. Snappy's stays below what a message may weigh, or it would be refused for that. */
@@ -52,9 +57,16 @@ const garbage: Attack = async (address, nextInt) => {
   return outcome === "silent" && !isPatient(bytes) ? `no answer to ${bytes.toString("hex")}` : undefined
 }
 
+const damagedRequest: Attack = (address, nextInt) => sendDamaged(address, oneOf(apis, nextInt), nextInt)
+
+/** What nodes say to each other, at the door for nodes: elections, metadata, registrations, in-sync sets. */
+const damagedNodeRequest: Attack = async (address, nextInt) => {
+  const { host, controllerPort: port } = address
+  return port === undefined ? undefined : sendDamaged({ host, port }, oneOf(nodeApis, nextInt), nextInt)
+}
+
 /** The ApiVersions request behind it tells that the broker is done with it. Produce without acknowledgement has no answer. */
-const damagedRequest: Attack = async (address, nextInt) => {
-  const api = oneOf(apis, nextInt)
+async function sendDamaged(address: Address, api: Api, nextInt: NextInt): Promise<string | undefined> {
   const version = api.minVersion + nextInt(api.maxVersion - api.minVersion + 1)
   const value = randomMessage(api.request, version, nextInt) as Record<string, unknown>
   if (api.key === fetch.key) Object.assign(value, { maxWaitMs: nextInt(200) })
@@ -176,6 +188,7 @@ const attacks: Readonly<Record<string, Attack>> = {
   "wrong size": wrongSize,
   garbage,
   "damaged request": damagedRequest,
+  "damaged node request": damagedNodeRequest,
   "wrong version": wrongVersion,
   "cut frame": cutFrame,
   "greedy frame": greedyFrame,
@@ -187,7 +200,8 @@ const attacks: Readonly<Record<string, Attack>> = {
 
 /** How often each comes among a hundred: the dear ones seldom. */
 const weights: readonly (readonly [string, number])[] = [
-  ["damaged request", 45],
+  ["damaged request", 30],
+  ["damaged node request", 15],
   ["group session", 14],
   ["garbage", 10],
   ["wrong size", 8],

@@ -126,7 +126,7 @@ async function attackBroker(options: Options, deadlineMs: number): Promise<numbe
   const address =
     broker === undefined
       ? { host: options.bootstrap!.slice(0, colon), port: Number(options.bootstrap!.slice(colon + 1)) }
-      : { host: "127.0.0.1", port: broker.port }
+      : { host: "127.0.0.1", port: broker.port, controllerPort: broker.controllerPort }
   let findings = 0
   const find = (what: string, execution?: number) => {
     findings += 1
