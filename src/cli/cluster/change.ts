@@ -264,6 +264,7 @@ export async function removeController(
       exitCode: notFound,
     }
   }
+  if (voters.length === 1) throw new ClusterError(`node ${id} is the only voter, and without one there is no cluster`)
   const late = lagging(quorum)
   const left = voters.filter((each) => each.id !== id)
   const ready = left.filter((each) => !late.includes(each.id)).length

@@ -33,7 +33,7 @@ export function drainPlan(state: ClusterState, leaving: ReadonlySet<BrokerId>): 
       const to = choose(state, targets, others, loads, replicas[0] === id)
       if (to === undefined)
         return {
-          impossible: `${nameOf(partition)} needs ${replicas.length} replicas, and only ${targets.length} ${targets.length === 1 ? "broker is" : "brokers are"} left to hold them. Start another broker first`,
+          impossible: `${nameOf(partition)} needs ${replicas.length} ${replicas.length === 1 ? "replica" : "replicas"}, and ${targets.length === 0 ? "no broker is" : targets.length === 1 ? "only 1 broker is" : `only ${targets.length} brokers are`} left to hold them. Start another broker first`,
         }
       moved(loads, id, to, replicas[0] === id)
       replicas = replicas.map((each) => (each === id ? to : each))
