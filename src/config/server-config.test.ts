@@ -137,6 +137,26 @@ listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,
   assert.deepEqual(names(config!.listeners.advertisedControllers), [["CONTROLLER", "localhost"]])
 })
 
+const outOfStep: [properties: string, says: RegExp][] = [
+  [
+    "broker.heartbeat.interval.ms=3000\nbroker.session.timeout.ms=3000",
+    /broker\.heartbeat\.interval\.ms \(3000\) must be less than broker\.session\.timeout\.ms \(3000\)/,
+  ],
+  [
+    "replica.fetch.wait.max.ms=40000",
+    /replica\.fetch\.wait\.max\.ms \(40000\) must not exceed replica\.socket\.timeout\.ms/,
+  ],
+  ["replica.lag.time.max.ms=100", /must not exceed replica\.lag\.time\.max\.ms \(100\)/],
+]
+for (const [properties, says] of outOfStep) {
+  test(`refused: ${properties.replace("\n", ", ")}`, () => {
+    assert.ok(
+      errorsOf(properties).some((error) => says.test(error)),
+      errorsOf(properties).join("\n"),
+    )
+  })
+}
+
 const wrongListeners: [properties: string, says: RegExp][] = [
   ["listeners=127.0.0.1:9092", /127.0.0.1:9092 is not NAME:\/\/host:port/],
   ["listeners=PLAINTEXT://h:65536", /is not NAME:\/\/host:port/],

@@ -11,6 +11,7 @@ import { type Listeners, resolveListeners } from "./listeners.js"
 import { parseConfig } from "./parse.js"
 import { parseProperties } from "./properties.js"
 import { type QuorumConfig, resolveQuorum } from "./quorum.js"
+import { timingErrors } from "./timing-checks.js"
 import { supportedConfigs } from "./supported-configs.js"
 
 /** What holds where the file is silent and Kafka has no default, or one that does not suit a laptop. */
@@ -95,7 +96,7 @@ export function loadServerConfig(input: {
   }
 
   const config = new Values(values)
-  errors.push(...groupLimitErrors(config))
+  errors.push(...groupLimitErrors(config), ...timingErrors(config))
   const nodeId = resolveNodeId(values, config, errors)
   const roles = config.list("process.roles")
   const listeners = resolveListeners(
