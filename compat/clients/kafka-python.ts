@@ -13,7 +13,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTo
 
 bootstrap, topic = sys.argv[1:]
 admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-admin.create_topics([NewTopic(topic, num_partitions=2, replication_factor=-1)])
+admin.create_topics([NewTopic(topic, num_partitions=2, replication_factor=min(3, len(admin.describe_cluster()["brokers"])))])
 sent = []
 for acks, codec, idempotent in [("all", None, True), (1, "gzip", False), ("all", "gzip", False)]:
     producer = KafkaProducer(bootstrap_servers=bootstrap, acks=acks, compression_type=codec, enable_idempotence=idempotent)

@@ -18,7 +18,9 @@ interface Cluster {
   connect(): Promise<void>
   disconnect(): Promise<void>
   addTargetTopic(topic: string): Promise<void>
-  findControllerBroker(): Promise<{
+  refreshMetadata(): Promise<void>
+  findLeaderForPartitions(topic: string, partitions: readonly number[]): Record<string, number[]>
+  findBroker(broker: { readonly nodeId: string }): Promise<{
     fetch(
       request: object,
     ): Promise<{ responses: { partitions: { partition: number; messages: FetchedMessage[] }[] }[] }>
@@ -56,7 +58,25 @@ interface Kafkajs {
 }
 
 const messageCount = 300
+const fetchAttemptsMax = 50
 const topicResource = 2
+
+/** As its consumer does it: who leads may have changed, and does not answer with records until it knows that they are committed. */
+async function fetchFromLeader(cluster: Cluster, topic: string, offset: number): Promise<FetchedMessage[]> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const [nodeId] = Object.keys(cluster.findLeaderForPartitions(topic, [0]))
+      const broker = await cluster.findBroker({ nodeId: nodeId! })
+      const partitions = [{ partition: 0, fetchOffset: String(offset), maxBytes: 1048576 }]
+      const answer = await broker.fetch({ maxWaitTime: 1000, minBytes: 1, topics: [{ topic, partitions }] })
+      const { messages } = answer.responses[0]!.partitions[0]!
+      if (messages.length > 0 || attempt === fetchAttemptsMax) return messages
+    } catch (error) {
+      if (attempt === fetchAttemptsMax) throw error
+    }
+    await cluster.refreshMetadata()
+  }
+}
 
 export const kafkajs: Check = {
   name: "kafkajs",
@@ -101,12 +121,9 @@ export const kafkajs: Check = {
       }
 
       await cluster.addTargetTopic(name)
-      const broker = await cluster.findControllerBroker()
       const read: FetchedMessage[] = []
       while (read.length < sent.length) {
-        const partitions = [{ partition: 0, fetchOffset: String(read.length), maxBytes: 1048576 }]
-        const answer = await broker.fetch({ maxWaitTime: 1000, minBytes: 1, topics: [{ topic: name, partitions }] })
-        const { messages } = answer.responses[0]!.partitions[0]!
+        const messages = await fetchFromLeader(cluster, name, read.length)
         // A fetch inside a batch returns the whole batch.
         const fresh = messages.filter(({ offset }) => Number(offset) >= read.length)
         expect(fresh.length > 0, `nothing at offset ${read.length}`)
@@ -159,7 +176,7 @@ export const kafkajs: Check = {
         "retention.ms",
       )
       const about = await admin.describeCluster()
-      expectEqual(about.brokers.length, 1, "brokers")
+      expect(about.brokers.length > 0, "brokers")
       expect((await admin.listTopics()).includes(name), "the topic is listed")
       await admin.deleteTopics({ topics: [name] })
       expect(!(await admin.listTopics()).includes(name), "the topic is gone")

@@ -32,9 +32,7 @@ interface Platformatic {
     deleteTopics(request: object): Promise<void>
     deleteRecords(request: object): Promise<object[]>
     listTopics(): Promise<string[]>
-    metadata(
-      request: object,
-    ): Promise<{ brokers: Map<number, object>; topics: Map<string, { id: string; partitionsCount: number }> }>
+    metadata(request: object): Promise<{ topics: Map<string, TopicMetadata> }>
     describeConfigs(request: object): Promise<{ configs: { name: string; value: string }[] }[]>
     incrementalAlterConfigs(request: object): Promise<void>
     describeLogDirs(request: object): Promise<{ results: object[] }[]>
@@ -42,9 +40,28 @@ interface Platformatic {
   readonly stringSerializers: object
 }
 
+interface TopicMetadata {
+  readonly id: string
+  readonly partitionsCount: number
+  readonly partitions: Readonly<Record<number, { readonly leader: number }>>
+}
+
 const messageCount = 200
+const fetchAttemptsMax = 100
+const leaderAttemptsMax = 30
 const topicResource = 2
 const setOperation = 0
+
+async function eventually(act: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await act()
+    } catch (error) {
+      if (attempt === leaderAttemptsMax) throw error
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
 
 export const platformaticKafka: Check = {
   name: "platformatic-kafka",
@@ -88,11 +105,8 @@ export const platformaticKafka: Check = {
           }
         }
       }
-      const metadata = await admin.metadata({ topics: [name] })
-      const topicId = metadata.topics.get(name)!.id
-      const node = [...metadata.brokers.keys()][0]!
       const read: { offset: number; value: string }[] = []
-      while (read.length < sent.length) {
+      for (let attempt = 1; read.length < sent.length; attempt++) {
         const at = read.length
         const partition = {
           partition: 0,
@@ -101,21 +115,26 @@ export const platformaticKafka: Check = {
           lastFetchedEpoch: -1,
           partitionMaxBytes: 1048576,
         }
-        const answer = await consumer.fetch({
-          node,
+        // Who leads may have changed, and answers with records only when it knows that they are committed.
+        const { id: topicId, partitions } = (await admin.metadata({ topics: [name], forceUpdate: true })).topics.get(
+          name,
+        )!
+        const fetching = consumer.fetch({
+          node: partitions[0]!.leader,
           topics: [{ topicId, partitions: [partition] }],
           maxWaitTime: 1000,
           minBytes: 1,
         })
-        const found = answer.responses[0]!.partitions[0]!
-        expectEqual(found.errorCode, 0, "fetch error")
+        const found = (await fetching.catch(() => undefined))?.responses[0]?.partitions[0]
+        expect(found?.errorCode === 0 || attempt < fetchAttemptsMax, `fetch error ${found?.errorCode}`)
+        if (found?.errorCode !== 0) continue
         for (const batch of found.records ?? []) {
           for (const record of batch.records) {
             const offset = Number(batch.firstOffset) + record.offsetDelta
             if (offset >= read.length) read.push({ offset, value: record.value.toString() })
           }
         }
-        expect(read.length > at, `nothing at offset ${at}`)
+        expect(read.length > at || attempt < fetchAttemptsMax, `nothing at offset ${at}`)
       }
       expectEqual(
         read.map(({ value }) => value),
@@ -148,7 +167,11 @@ export const platformaticKafka: Check = {
         resources: [{ ...resource, configurationKeys: ["retention.ms"] }],
       })
       expectEqual(described[0]!.configs.find((one) => one.name === "retention.ms")?.value, "654321", "retention.ms")
-      await admin.deleteRecords({ topics: [{ name, partitions: [{ partition: 0, offset: 7n }] }] })
+      // It sends this to whoever it knows as the leader, once.
+      await eventually(async () => {
+        await admin.metadata({ topics: [name], forceUpdate: true })
+        await admin.deleteRecords({ topics: [{ name, partitions: [{ partition: 0, offset: 7n }] }] })
+      })
       const starts = await consumer.listOffsets({ topics: [name], partitions: { [name]: [0] }, timestamp: -2n })
       expectEqual(String(starts.get(name)![0]), "7", "earliest offset after delete records")
       expect((await admin.describeLogDirs({ topics: [{ name, partitions: [0] }] })).length > 0, "log dirs")

@@ -15,7 +15,7 @@ import { ClusterView } from "./view.js"
 const firstPort = 32_400
 /** Between two moves. A group whose coordinator moves faster than its sessions end loses nobody: each coordinator gives everybody a full session. */
 const calmMs = 400
-const groupCalmMs = 4_500
+const groupCalmMs = 7_000
 const inSyncTimeoutMs = 60_000
 const lookAgainMs = 50
 
