@@ -135,7 +135,8 @@ export class IsrChanges {
       const answer = answers.get(`${partition.topicId}:${partition.partition}`)
       if (answer === undefined) return true
       const fate = fateOf(answer.errorCode as ErrorCode, answer.partitionEpoch === proposal.partitionEpoch)
-      if (fate === "refused" && stands(proposal)) partition.leadership!.proposalRefused()
+      if (fate === "refused" && stands(proposal))
+        partition.leadership!.proposalRefused(this.options.env.clock.monotonicMs())
       if (fate !== "decided" && answer.errorCode !== Errors.NONE)
         this.options.env.log.log("info", "the controller did not take a proposed in-sync set", {
           partition: partition.name,

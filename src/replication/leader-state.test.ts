@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { zeroUuid } from "../base/ids.js"
 import type { PartitionImage } from "../metadata/image.js"
-import { LeaderState, type ReplicaBrokers } from "./leader-state.js"
+import { LeaderState, refusedPauseMs, type ReplicaBrokers } from "./leader-state.js"
 
 const image: PartitionImage = {
   replicas: [0, 1, 2],
@@ -164,7 +164,7 @@ test("who has not had everything for longer than the lag time leaves; nobody fal
   // Still what a record needs.
   t.fetch(1, 60)
   assert.equal(t.committable(60), 50)
-  t.leader.proposalRefused()
+  t.leader.proposalRefused(t.nowMsNow)
   assert.deepEqual(t.leader.proposeShrink(60, t), [0, 1])
 })
 
@@ -199,4 +199,15 @@ test("the low watermark is that of the live replica that starts first, and unkno
   assert.equal(t.leader.lowWatermark(40, t), 30)
   t.fetch(1, 50, 11, 45)
   assert.equal(t.leader.lowWatermark(40, t), 40)
+})
+
+test("who was refused is not proposed with every fetch", () => {
+  const t = new LeaderTest({ isr: [0, 1] })
+  t.fetch(2, 50)
+  assert.deepEqual(t.leader.proposeExpansion(50, t), [0, 1, 2])
+  t.leader.proposalRefused(t.nowMsNow)
+  t.fetch(2, 50)
+  assert.equal(t.leader.proposeExpansion(50, t), undefined)
+  t.nowMsNow += refusedPauseMs
+  assert.deepEqual(t.leader.proposeExpansion(50, t), [0, 1, 2])
 })

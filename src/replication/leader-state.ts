@@ -31,6 +31,8 @@ export interface FollowerFetch {
 }
 
 const longAgo = Number.NEGATIVE_INFINITY
+/** A member that was refused is not proposed again before: followers fetch more often than the controller changes its mind. */
+export const refusedPauseMs = 100
 
 export class Follower {
   brokerEpoch: BrokerEpoch = -1
@@ -69,6 +71,7 @@ export class LeaderState {
   #state: PartitionImage
   /** Asked of the controller and not known to be decided. */
   #proposed: readonly BrokerId[] | undefined
+  #refusedMs = longAgo
 
   constructor(
     readonly nodeId: BrokerId,
@@ -184,7 +187,7 @@ export class LeaderState {
    * everything that was ever committed ends at the latest.
    */
   proposeExpansion(highWatermark: Offset, brokers: ReplicaBrokers): readonly BrokerId[] | undefined {
-    if (this.#proposed !== undefined) return undefined
+    if (this.#proposed !== undefined || brokers.nowMs() - this.#refusedMs < refusedPauseMs) return undefined
     let proposed: BrokerId[] | undefined
     for (const follower of this.#followers) {
       const { brokerId, safeOffset } = follower
@@ -216,8 +219,9 @@ export class LeaderState {
   }
 
   /** The controller said for sure that it did not take the proposal, and never will. */
-  proposalRefused(): void {
+  proposalRefused(nowMs: number): void {
     this.#proposed = undefined
+    this.#refusedMs = nowMs
   }
 
   /** The epoch of each member, by which the controller notices one that was restarted since it told us its position. -1: it has not told. */
