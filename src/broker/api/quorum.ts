@@ -28,5 +28,9 @@ const quorumApis: readonly Api[] = [
 ]
 
 export const quorumHandlers: readonly ApiHandler<Api, ControllerServices>[] = quorumApis.map((api) =>
-  controllerHandler(api, (services, request, { version }) => services.quorum.handle(api, request, version)),
+  // What comes next on the connection does not wait for the answer: a vote waits for the disk, and a leader that says it is one must be heard meanwhile.
+  controllerHandler(api, (services, request, { version }) => ({
+    accepted: true,
+    reply: services.quorum.handle(api, request, version),
+  })),
 )
