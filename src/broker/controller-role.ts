@@ -9,6 +9,7 @@ import type { Env } from "../env/env.js"
 import { type MetadataImage, resourceTypes } from "../metadata/image.js"
 import type { MetadataRecord } from "../metadata/records.js"
 import type { Api, RequestInputOf, RequestOf, ResponseInputOf, ResponseOf } from "../protocol/message.js"
+import type { SilentLeader } from "../raft/core.js"
 import type { StateMachine } from "../rsm/state-machine.js"
 import { controllerHandlers } from "./api/index.js"
 import { configProblem } from "./config-view.js"
@@ -107,11 +108,11 @@ export class ControllerRole {
   }
 
   /** This node leads the quorum: first it brings the metadata into a state in which decisions count, then it decides. */
-  onLeadership(epoch: number): void {
+  onLeadership(epoch: number, silent?: SilentLeader): void {
     const { machine } = this.options
     const write = (records: readonly MetadataRecord[]) => void this.controller.write(records)
     // From here on decisions count.
-    this.controller.onLeadership(epoch)
+    this.controller.onLeadership(epoch, silent)
     // What another controller began and never ended does not count, and would keep everything after it from counting.
     if (machine.head.openTransaction !== undefined)
       write([{ type: "AbortTransactionRecord", value: { reason: "the controller that began it is gone" } }])

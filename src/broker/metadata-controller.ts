@@ -47,6 +47,7 @@ import type { controllerRegistration } from "../protocol/messages/controller-reg
 import type { listPartitionReassignments as listReassignmentsApi } from "../protocol/messages/list-partition-reassignments.js"
 import type { unregisterBroker } from "../protocol/messages/unregister-broker.js"
 import type { updateFeatures as updateFeaturesApi } from "../protocol/messages/update-features.js"
+import type { SilentLeader } from "../raft/core.js"
 import type { StateMachine } from "../rsm/state-machine.js"
 import { BrokerLife, type BrokerLifeTiming, type ProbeResult } from "./controller/broker-life.js"
 import { Decisions, isRefused } from "./controller/decisions.js"
@@ -99,10 +100,10 @@ export class MetadataController {
   }
 
   /** This node is the active controller from now on, and everything there is is in its own log. */
-  onLeadership(epoch: number): void {
+  onLeadership(epoch: number, silent?: SilentLeader): void {
     this.options.env.log.log("info", "this node is the active controller", { epoch })
     this.#decisions.begin()
-    this.#brokers.onLeadership()
+    this.#brokers.onLeadership(silent)
     this.#elections.onLeadership()
   }
 

@@ -323,7 +323,7 @@ export class Node {
         this.#onCommitted(this.#machine.committed)
       },
       onCommitted: (highWatermark) => this.#machine.committedTo(highWatermark),
-      onLeadership: (epoch) => this.#controller?.onLeadership(epoch),
+      onLeadership: (epoch, silent) => this.#controller?.onLeadership(epoch, silent),
       onResigned: () => {
         this.#machine.resigned()
         this.#controller?.controller.onResigned()

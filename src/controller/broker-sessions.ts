@@ -30,6 +30,9 @@ export const slowByMs = 80
 /** For so long without a break, and its broker is demoted. */
 export const slowForMs = 2000
 
+/** How soon a node that was silent under the last controller must be heard of by a new one. */
+export const silentGraceMs = 300
+
 export class BrokerSessions {
   readonly #sessions = new Map<BrokerId, Session>()
 
@@ -39,6 +42,13 @@ export class BrokerSessions {
   begin(image: MetadataImage, nowMs: number): void {
     this.#sessions.clear()
     for (const { brokerId, brokerEpoch } of image.brokers.values()) this.#sessionOf(brokerId, brokerEpoch, nowMs)
+  }
+
+  /** It has not been heard of for so long by whoever asked it; it gets a moment to be heard here. */
+  wasSilent(brokerId: BrokerId, silentMs: number): void {
+    const session = this.#sessions.get(brokerId)
+    if (session !== undefined)
+      session.lastContactMs -= Math.min(silentMs, Math.max(0, this.timing.sessionTimeoutMs - silentGraceMs))
   }
 
   /** A heartbeat came, or a registration, which counts as one. */

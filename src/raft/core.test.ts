@@ -422,6 +422,30 @@ test("a leader whose writes hang hands over too, though the others have nothing 
   assert.equal(core.role, "resigned")
 })
 
+test("a leader with nothing to write hands over when its disk does nothing for others", () => {
+  const { core, log } = settledLeader()
+  log.diskStalledMs = diskStallMs - 1
+  for (const id of [2, 3]) core.onFetch(fetched(1, 1, id), 2000)
+  assert.equal(core.role, "leader")
+  log.diskStalledMs = diskStallMs
+  for (const id of [2, 3]) core.onFetch(fetched(1, 1, id), 2500)
+  assert.equal(core.role, "resigned")
+})
+
+test("the first fetch of a leader, and one after a failure, is answered at once", () => {
+  const { core, request } = followerOf(MemoryLog.of(4))
+  assert.equal(request.mayWait, false)
+  const answer = { errorCode: Errors.NONE, leaderId: 2, epoch: 4, highWatermark: -1 }
+  core.onFetchAnswer(request, { ...answer, judgement: { kind: "valid" } }, 0)
+  core.onAppended(true, 0)
+  const next = fetchOf(core)
+  assert.equal(next.mayWait, true)
+  core.onFetchFailed(next, "timed out", 0)
+  core.onTick(core.nextTickMs)
+  const again = indulge(core).findLast(({ kind }) => kind === "fetch") as OutgoingFetch
+  assert.equal(again.mayWait, false)
+})
+
 test("a leader whose disk hangs stays where the others are no better, or cannot go on without it", () => {
   for (const others of [[], [2]]) {
     const { core, log } = settledLeader()

@@ -45,6 +45,11 @@ export interface CoreOptions {
   readonly randomInt: (below: number) => number
 }
 
+export interface SilentLeader {
+  readonly id: BrokerId
+  readonly silentMs: number
+}
+
 /** A follower that knows its leader to be gone stands for election after up to so long: enough for two not to stand at once on a fast network. */
 export const goneJitterMs = 50
 /** Each time the others do not agree that it is gone, the next time twice as long, up to so many times: whoever asks too often disturbs. */
@@ -100,12 +105,14 @@ export class RaftCore {
   #highWatermark: Offset = 0
   /** As the leader said it, which may be beyond what is here. */
   #leaderHighWatermark: Offset = -1
-  #fetch = { inFlight: false, nextMs: 0, failures: 0, round: 0 }
+  #fetch = { inFlight: false, nextMs: 0, failures: 0, round: 0, isHeard: false }
   /** The log is being cut, or a snapshot is being read or put in its place. */
   #busy: "cutting" | "snapshot" | undefined
   readonly #pace = new DiskPace()
   /** How often the leader was believed to be gone since it was last heard from. */
   #suspicions = 0
+  /** The leader that was heard last, and when. */
+  #lastHeard: { readonly id: BrokerId; readonly atMs: number } | undefined
   /** The log has failed: this node takes no part any more. */
   #halted = false
 
@@ -137,6 +144,15 @@ export class RaftCore {
 
   get isLeader(): boolean {
     return this.#role.kind === "leader" && this.#role.state.epochStartOffset !== Number.POSITIVE_INFINITY
+  }
+
+  /** Of a leader: the one it followed before, and how long that has not been heard of. Undefined: there was none, or it lives, for it has voted. */
+  silentLeader(nowMs: number): SilentLeader | undefined {
+    const heard = this.#lastHeard
+    if (heard === undefined || this.#role.kind !== "leader") return undefined
+    return this.#role.state.grantingVoters.includes(heard.id)
+      ? undefined
+      : { id: heard.id, silentMs: nowMs - heard.atMs }
   }
 
   get isVoter(): boolean {
@@ -627,7 +643,7 @@ export class RaftCore {
    */
   onFetchAnswer(request: OutgoingFetch, answer: FetchAnswer, nowMs: number): boolean {
     const isCurrent = request.round === this.#fetch.round
-    if (isCurrent) this.#fetch = { ...this.#fetch, inFlight: false, nextMs: nowMs, failures: 0 }
+    if (isCurrent) this.#fetch = { ...this.#fetch, inFlight: false, nextMs: nowMs, failures: 0, isHeard: true }
     const wasFollowing =
       this.#role.kind === "follower" && this.#election.leaderId === request.to && request.epoch === this.epoch
     this.#learn(answer.leaderId, answer.epoch, nowMs)
@@ -850,6 +866,7 @@ export class RaftCore {
 
   #heardFromLeader(role: Role & { kind: "follower" }, nowMs: number): void {
     role.hasFetched = true
+    this.#lastHeard = { id: this.#election.leaderId, atMs: nowMs }
     this.#suspicions = 0
     role.standAtMs = undefined
     role.deadlineMs = nowMs + this.#timing.fetchTimeoutMs
@@ -892,13 +909,14 @@ export class RaftCore {
       fetchOffset: this.#log.logEndOffset,
       lastFetchedEpoch: this.#log.lastEpoch,
       highWatermark: this.#highWatermark,
+      mayWait: this.#fetch.isHeard && to !== -1,
     })
   }
 
   #fetchAgainLater(reason: RequestFailure, nowMs: number): void {
     const failures = this.#fetch.failures + 1
     const nextMs = nowMs + retryDelayMs(reason, failures, this.#timing.retryBackoffMs)
-    this.#fetch = { ...this.#fetch, inFlight: false, failures, nextMs }
+    this.#fetch = { ...this.#fetch, inFlight: false, failures, nextMs, isHeard: false }
   }
 
   // Small change.
@@ -909,7 +927,7 @@ export class RaftCore {
     if (this.#busy === "snapshot") this.#busy = undefined
     this.#role = role
     this.#requests.restart()
-    this.#fetch = { inFlight: false, nextMs: 0, failures: 0, round: this.#fetch.round + 1 }
+    this.#fetch = { inFlight: false, nextMs: 0, failures: 0, round: this.#fetch.round + 1, isHeard: false }
   }
 
   #leave(): void {

@@ -43,12 +43,16 @@ export class DiskPace {
     this.#takeIn(log, nowMs)
     this.#compare(log.flushedOffset, othersOffset, nowMs)
     if (othersOffset < 0) return false
-    const isStalled =
-      this.#waitingSinceMs !== undefined &&
-      nowMs - this.#waitingSinceMs >= diskStallMs * this.#patience &&
-      othersOffset >= Math.min(log.writtenOffset, log.flushedOffset + 1)
-    this.#lookMs = Math.max(this.#lookMs, nowMs + lookAgainMs)
-    return isStalled || this.#isLate(nowMs)
+    return this.#isStalled(log, othersOffset, nowMs) || this.#isLate(nowMs)
+  }
+
+  #isStalled(log: LogView, othersOffset: Offset, nowMs: number): boolean {
+    const isWaiting = this.#waitingSinceMs !== undefined && nowMs >= this.#waitingSinceMs + diskStallMs * this.#patience
+    // Asking the disk costs more than looking at offsets.
+    if (!isWaiting && nowMs < this.#lookMs) return false
+    this.#lookMs = nowMs + lookAgainMs
+    if (othersOffset < Math.min(log.writtenOffset, log.flushedOffset + 1)) return false
+    return isWaiting || log.diskStalledMs >= diskStallMs * this.#patience
   }
 
   /** When to look, if nothing moves before. */

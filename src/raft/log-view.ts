@@ -19,6 +19,8 @@ export interface LogView {
   readonly lastEpoch: number
   /** False: it is full, or being cut. */
   readonly takesAppends: boolean
+  /** How long the disk has not done what it was asked, of whatever file. */
+  readonly diskStalledMs: number
   readonly latestSnapshot: SnapshotId | undefined
   /** The snapshot that ends where the log starts. */
   readonly startSnapshot: SnapshotId | undefined

@@ -18,7 +18,7 @@ import { controlRecordKey, controlRecordTypes } from "../protocol/record-batch.j
 import { readDurableFile, replaceFile } from "../storage/checkpoint-files.js"
 import type { LogDirectory } from "../storage/log-directory.js"
 import { isShortage } from "../storage/shortage.js"
-import { RaftCore, type RaftTiming } from "./core.js"
+import { RaftCore, type RaftTiming, type SilentLeader } from "./core.js"
 import type { Effects } from "./effects.js"
 import { type ElectionState, noElection } from "./election-state.js"
 import { FetchWaiters } from "./fetch-waiters.js"
@@ -82,8 +82,8 @@ export interface MetadataLogEvents {
   onSnapshot(values: readonly Buffer[], id: SnapshotId): void
   /** Everything below is committed. */
   onCommitted(highWatermark: Offset): void
-  /** This node leads and may append. Everything it has is in its own log, committed or not. */
-  onLeadership(epoch: number): void
+  /** This node leads and may append. Everything it has is in its own log, committed or not. `silent`: the leader before it, when that has not been heard of. */
+  onLeadership(epoch: number, silent: SilentLeader | undefined): void
   /** It does not lead any more. */
   onResigned(): void
   onLeaderChanged(leader: LeaderInfo): void
@@ -544,7 +544,7 @@ export class MetadataLog {
     }
     if (records.length > 1) this.#tellVoters()
     this.#events.onAppended([], appended.baseOffset, appended.nextOffset, epoch)
-    this.#events.onLeadership(epoch)
+    this.#events.onLeadership(epoch, this.#core.silentLeader(this.#nowMs))
     settle?.(undefined)
   }
 
@@ -659,8 +659,7 @@ export class MetadataLog {
 
   async #sendFetch(request: OutgoingFetch): Promise<void> {
     const maxWaitMs = Math.floor(Math.min(fetchMaxWaitMs, this.options.timing.fetchTimeoutMs / fetchWaitPart))
-    // Whoever is asked at random is asked for the leader, not for news.
-    const limits = { maxWaitMs: request.to === -1 ? 0 : maxWaitMs, maxBytes: fetchBytesMax }
+    const limits = { maxWaitMs: request.mayWait ? maxWaitMs : 0, maxBytes: fetchBytesMax }
     const timeoutMs = Math.max(this.#fetchTimeoutMs, 2 * limits.maxWaitMs)
     try {
       const { response, release } = await this.#withFetchPeer(request.to, (peer) =>

@@ -157,6 +157,10 @@ export class RaftLog implements LogView {
     return this.log.takesAppends
   }
 
+  get diskStalledMs(): number {
+    return this.directory.stalledMs
+  }
+
   get lastEpoch(): number {
     const { latestEpoch } = this.log
     return latestEpoch >= 0 ? latestEpoch : (this.startSnapshot?.epoch ?? 0)

@@ -60,6 +60,8 @@ export interface OutgoingFetch extends ToVoter {
   readonly fetchOffset: Offset
   readonly lastFetchedEpoch: number
   readonly highWatermark: Offset
+  /** The leader may keep it until there is news. The first one, and one after a failure, is answered at once: a connection has to be made, and the leader is to be heard. */
+  readonly mayWait: boolean
 }
 export type Outgoing = OutgoingVote | OutgoingBegin | OutgoingEnd | OutgoingFetch
 

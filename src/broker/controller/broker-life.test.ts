@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { slowForMs } from "../../controller/broker-sessions.js"
+import { silentGraceMs, slowForMs } from "../../controller/broker-sessions.js"
 import { idOf } from "../../controller/testing/cluster-test.js"
 import { Errors } from "../../protocol/errors.js"
 import { alterPartition } from "../../protocol/messages/alter-partition.js"
@@ -153,6 +153,19 @@ test("a new controller gives everybody a full session, and finds out at once who
     await t.heartbeat(3)
     await t.passTime(200)
     assert.deepEqual([t.isFenced(2), t.isFenced(3)], [true, false])
+  }))
+
+test("a node that was silent as the controller before is silent as a broker, unless it is heard of at once", () =>
+  inControllerWorld(async (t) => {
+    await t.start(1, 2)
+    t.silence(1)
+    t.controller.onResigned()
+    t.controller = t.newController()
+    t.controller.onLeadership(2, { id: 1, silentMs: 2100 })
+    await t.passTime(silentGraceMs - 50)
+    assert.equal(t.isFenced(1), false)
+    await t.passTime(150)
+    assert.deepEqual([t.isFenced(1), t.isFenced(2)], [true, false])
   }))
 
 test("who is not the active controller says so, changes nothing and fences nobody", () =>

@@ -11,6 +11,7 @@ import type { ControllerView } from "../../controller/controller-view.js"
 import { type HeartbeatRequest, type HeartbeatResult, onHeartbeat, staleEpoch } from "../../controller/heartbeat.js"
 import { type RegistrationRequest, registerBroker } from "../../controller/registration.js"
 import type { Env, Timer } from "../../env/env.js"
+import type { SilentLeader } from "../../raft/core.js"
 import type { BrokerRegistration, Endpoint } from "../../metadata/image.js"
 import type { MetadataRecord } from "../../metadata/records.js"
 import { Errors, type ErrorCode } from "../../protocol/errors.js"
@@ -88,11 +89,13 @@ export class BrokerLife {
   }
 
   /** Everybody who serves gets a full session, and is looked for: who died together with the last controller has nobody else to tell of it. */
-  onLeadership(): void {
+  onLeadership(silent?: SilentLeader): void {
     const { head } = this.#decisions
     const sessions = new BrokerSessions(this.options.timing)
     this.#sessions = sessions
     sessions.begin(head, this.#nowMs())
+    // The node that led before has answered nobody for so long, as a broker neither.
+    if (silent !== undefined) sessions.wasSilent(silent.id, silent.silentMs)
     this.#arm()
     for (const { brokerId, brokerEpoch, fenced } of head.brokers.values())
       if (!fenced && brokerId !== this.options.nodeId) void this.disconnected(brokerId, brokerEpoch)

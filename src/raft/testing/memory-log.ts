@@ -19,6 +19,7 @@ export class MemoryLog implements LogView {
   writtenOffset: Offset = 0
   flushedOffset: Offset = 0
   takesAppends = true
+  diskStalledMs = 0
   latestSnapshot: SnapshotId | undefined
   startSnapshot: SnapshotId | undefined
 
