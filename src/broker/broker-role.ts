@@ -160,6 +160,7 @@ export class BrokerRole {
       listenerName,
       forwarding: forwarding({
         env,
+        nodeId,
         channel: this.channel,
         metadata: this.#metadata,
         applied,
