@@ -1,5 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { zeroUuid } from "../base/ids.js"
+import { controllerRegistration } from "../protocol/messages/controller-registration.js"
 import { describeQuorum } from "../protocol/messages/describe-quorum.js"
 import { addRaftVoter } from "../protocol/messages/add-raft-voter.js"
 import { apiVersions } from "../protocol/messages/api-versions.js"
@@ -40,6 +42,31 @@ test("every controller registers once in each of its lives", async () => {
     await t.start(2, bootstrap(t))
     await t.passTime(10_000)
     assert.deepEqual(ids.map(registrations), [1, 2, 1])
+  })
+})
+
+test("two processes that say they are one controller do not fill the log with it, and say what is wrong", async () => {
+  await inClusterWorld(ids, async (t) => {
+    await t.startAll(bootstrap(t))
+    const leader = await t.until("there is a leader", async () => (await quorum(t, 1))?.leaderId)
+    const other = ids.find((id) => id !== leader)!
+    for (let second = 0; second < 60; second++) {
+      await t.ask(
+        leader,
+        controllerRegistration,
+        { controllerId: other, incarnationId: zeroUuid, zkMigrationReady: false, listeners: [], features: [] },
+        { port: controllerPort },
+      )
+      await t.passTime(1000)
+    }
+    const own = t.logLines.filter(
+      (line) =>
+        line.includes("a controller registers") &&
+        line.includes(`"controllerId":${other},`) &&
+        !line.includes(zeroUuid),
+    )
+    assert.ok(own.length >= 3 && own.length <= 8, `${own.length} registrations`)
+    assert.ok(t.said(new RegExp(`node-${other} warn another process registers as controller ${other}`)))
   })
 })
 

@@ -49,6 +49,9 @@ export class ControllerMembership {
   #busy = false
   #stopped = false
   #refusals = 0
+  /** Of this life. */
+  #registrations = 0
+  #registeredMs = 0
   #notBeforeMs = Number.NEGATIVE_INFINITY
   #told = ""
 
@@ -88,8 +91,7 @@ export class ControllerMembership {
       const refused = (await this.#register()) ?? (await this.#vote())
       this.#refusals = refused === undefined ? 0 : this.#refusals + 1
       if (refused === undefined) return
-      this.#notBeforeMs =
-        env.clock.monotonicMs() + Math.min(refusedPauseMaxMs, refusedPauseMs * 2 ** Math.min(10, this.#refusals - 1))
+      this.#notBeforeMs = env.clock.monotonicMs() + this.#pauseMs(this.#refusals)
       if (!this.#stopped) this.#tell("warn", refused)
     } catch (error) {
       if (!(error instanceof PeerError)) throw error
@@ -99,12 +101,24 @@ export class ControllerMembership {
     }
   }
 
+  #pauseMs(times: number): number {
+    return Math.min(refusedPauseMaxMs, refusedPauseMs * 2 ** Math.min(10, times - 1))
+  }
+
   /** The metadata is to hold where this life of the controller is and what it knows. Returns why it was refused. */
   async #register(): Promise<string | undefined> {
-    const { nodeId, incarnationId, image, endpoints } = this.options
+    const { env, nodeId, incarnationId, image, endpoints } = this.options
     if ((image().features.get("metadata.version") ?? 0) < registrationMetadataVersion) return undefined
     const known = image().carried.get(`controller:${nodeId}`)
     if (known?.type === "RegisterControllerRecord" && known.value.incarnationId === incarnationId) return undefined
+    // Somebody has registered after this life did: a late request of the last one, or, if it goes on, a second process with this id.
+    if (this.#registrations > 0 && env.clock.monotonicMs() < this.#registeredMs + this.#pauseMs(this.#registrations))
+      return undefined
+    if (this.#registrations > 1)
+      this.#tell(
+        "warn",
+        `another process registers as controller ${nodeId}: is there a second one with node.id=${nodeId}?`,
+      )
     const { errorCode, errorMessage } = await this.#channel.request(
       controllerRegistration,
       {
@@ -116,6 +130,10 @@ export class ControllerMembership {
       },
       { timeoutMs: requestTimeoutMs },
     )
+    if (errorCode === Errors.NONE) {
+      this.#registrations += 1
+      this.#registeredMs = env.clock.monotonicMs()
+    }
     return problem("the registration of this controller was refused", errorCode, errorMessage)
   }
 
