@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { place } from "./topic-assignment.js"
 import { staleEpoch } from "./heartbeat.js"
 import { ClusterTest, directoryOf } from "./testing/cluster-test.js"
 
@@ -144,6 +145,25 @@ test("directories that take no new replicas are noted (KIP-1066)", () => {
   assert.deepEqual(t.image.brokers.get(1)!.cordonedLogDirs, [directoryOf(1)])
   t.heartbeat(1, { cordonedLogDirs: null })
   assert.deepEqual(t.image.brokers.get(1)!.cordonedLogDirs, [directoryOf(1)])
+})
+
+test("brokers whose directories are all cordoned get no new replicas, and those with another one do (KIP-1066)", () => {
+  const t = new ClusterTest()
+  t.start([1, 2])
+  t.start([3], { logDirs: [directoryOf(3, 0), directoryOf(3, 1)] })
+  t.heartbeat(1, { cordonedLogDirs: [directoryOf(1)] })
+  t.heartbeat(3, { cordonedLogDirs: [directoryOf(3, 1)] })
+  const defaults = {
+    numPartitions: 1,
+    replicationFactor: 1,
+    configProblem: () => undefined,
+    newUuid: () => "",
+    randomInt: () => 0,
+  }
+  const placed = place(t.image, 0, 6, 2, defaults)
+  assert.ok("ok" in placed && placed.ok.every((replicas) => [...replicas].sort().join() === "2,3"))
+  const refused = place(t.image, 0, 1, 3, defaults)
+  assert.match("failure" in refused ? refused.failure.errorMessage! : "", /only 2 broker\(s\) .* not cordoned/)
 })
 
 test("a broker that was stuck hands over to others of its ISRs, stays in them, and keeps what nobody else can lead", () => {

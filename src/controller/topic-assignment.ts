@@ -4,7 +4,7 @@
  * Owns what an assignment must meet. The invariant: two replicas of a partition are never on one machine, for then one failure takes both. Source: Kafka's ReplicationControlManager.
  */
 import { type BrokerId, type Uuid, zeroUuid } from "../base/ids.js"
-import type { MetadataImage } from "../metadata/image.js"
+import type { BrokerRegistration, MetadataImage } from "../metadata/image.js"
 import type { MetadataRecord } from "../metadata/records.js"
 import { Errors } from "../protocol/errors.js"
 import { directoryFor, isActive, machineOf } from "./controller-view.js"
@@ -108,12 +108,13 @@ export function place(
   factor: number,
   defaults: TopicDefaults,
 ): Outcome<BrokerId[][]> {
-  const brokers = [...image.brokers.values()].filter((broker) => !broker.inControlledShutdown)
+  const registered = [...image.brokers.values()].filter((broker) => !broker.inControlledShutdown)
+  const brokers = registered.filter(takesReplicas)
   const impossible = (reason: string) =>
     failure(Errors.INVALID_REPLICATION_FACTOR, `Unable to replicate the partition ${factor} time(s): ${reason}`)
   if (factor > brokers.length)
     return impossible(
-      `The target replication factor of ${factor} cannot be reached because only ${brokers.length} broker(s) are registered.`,
+      `The target replication factor of ${factor} cannot be reached because only ${brokers.length} broker(s) are registered${brokers.length < registered.length ? " with a log directory that is not cordoned" : ""}.`,
     )
   const machines = machinesOf(brokers)
   if (factor > machines)
@@ -124,6 +125,10 @@ export function place(
     return impossible("All brokers are currently fenced or in controlled shutdown.")
   return { ok: placeReplicas(brokers, first, count, factor, defaults.randomInt) }
 }
+
+/** Cordoned directories get nothing new (KIP-1066). */
+const takesReplicas = ({ logDirs, cordonedLogDirs }: BrokerRegistration): boolean =>
+  logDirs.length === 0 || logDirs.some((directory) => !cordonedLogDirs.includes(directory))
 
 /** A new partition is led by its first live replica, which is all of its ISR together with the other live ones. */
 export function newPartition(
