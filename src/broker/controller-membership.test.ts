@@ -70,6 +70,20 @@ test("two processes that say they are one controller do not fill the log with it
   })
 })
 
+test("a node that is told other voters after the first start hears that the quorum's count", async () => {
+  await inClusterWorld(ids, async (t) => {
+    await t.startAll({ "controller.quorum.voters": t.voters(ids) })
+    await t.stop(2)
+    await t.start(2, { "controller.quorum.voters": t.voters([1, 2]) })
+    await t.until("it is told", () =>
+      t.said(/node-2 warn controller.quorum.voters is not who votes.*"configured":"1,2","voters":"1,2,3"/)
+        ? true
+        : undefined,
+    )
+    assert.deepEqual(await t.until("there is a leader", () => votersOf(t, 1)), ids)
+  })
+})
+
 test("a controller that is no voter follows, and says how it becomes one", async () => {
   await inClusterWorld([1, 2, 3, 4], async (t) => {
     await t.startAll(bootstrap(t), ids)

@@ -38,6 +38,8 @@ export interface ControllerMembershipOptions {
   readonly endpoints: () => readonly Endpoint[]
   readonly image: () => MetadataImage
   readonly quorum: { readonly voters: VoterSet; readonly kraftVersion: number; readonly epoch: number }
+  /** Ids in `controller.quorum.voters`. */
+  readonly configuredVoters: readonly BrokerId[]
   /** `controller.quorum.auto.join.enable` */
   readonly autoJoin: boolean
 }
@@ -54,6 +56,7 @@ export class ControllerMembership {
   #registeredMs = 0
   #notBeforeMs = Number.NEGATIVE_INFINITY
   #told = ""
+  #toldVoters = ""
 
   constructor(private readonly options: ControllerMembershipOptions) {
     const { env, nodeId, connect, local } = options
@@ -140,6 +143,7 @@ export class ControllerMembership {
   async #vote(): Promise<string | undefined> {
     const { nodeId, directoryId, quorum, autoJoin } = this.options
     if (quorum.kraftVersion < 1) return undefined
+    this.#compareVoters()
     const voter = quorum.voters.get(nodeId)
     if (voter?.directoryId === directoryId) return this.#updateVoter(voter.endpoints)
     if (voter !== undefined)
@@ -150,6 +154,18 @@ export class ControllerMembership {
       `this controller follows the quorum and does not vote in it. To make it a voter: \`${this.#addCommand()}\`, or set controller.quorum.auto.join.enable=true`,
     )
     return undefined
+  }
+
+  /** Since the first start the quorum says who votes, and a setting that says otherwise is not heard. */
+  #compareVoters(): void {
+    const { env, configuredVoters, quorum } = this.options
+    const voters = quorum.voters.ids.join()
+    if (configuredVoters.length === 0 || voters === this.#toldVoters || voters === configuredVoters.join()) return
+    this.#toldVoters = voters
+    env.log.log("warn", "controller.quorum.voters is not who votes: the quorum's own voters count", {
+      configured: configuredVoters.join(),
+      voters,
+    })
   }
 
   /** A voter that was moved says where it is now. */

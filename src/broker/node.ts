@@ -154,6 +154,7 @@ export class Node {
         endpoints: () => this.#controllerEndpoints,
         image: () => this.#machine.committed,
         quorum: metadataLog,
+        configuredVoters: config.quorum.voters.map(({ id }) => id),
         // Who is named as a voter is to vote, also with a new disk in the place of a lost one.
         autoJoin: config.bool("controller.quorum.auto.join.enable") || config.quorum.voters.length > 0,
       })
