@@ -1,17 +1,15 @@
 /**
  * The partitions this broker hosts, kept in step with the metadata image.
  *
- * Owns which partition objects exist, in which directory their logs lie, and the parts that work for all of them: fetchers, proposals of in-sync sets, moves. Leadership
- * changes take effect at once; what needs the disk (making and deleting logs) follows in order, and `applied` tells when. A log is deleted only because the image says that its
- * topic is gone, or that its replica belongs elsewhere now.
+ * Owns which partition objects exist, and composes the parts that work for all of them: logs, fetchers, proposals of in-sync sets, moves. Leadership changes take effect at once;
+ * what needs the disk (replica-logs) follows in order, and `applied` tells when.
  */
-import { topicPartitionName, type BrokerEpoch, type BrokerId, type Offset, type Uuid, zeroUuid } from "../base/ids.js"
+import type { BrokerEpoch, BrokerId, Offset, Uuid } from "../base/ids.js"
 import type { LogConfig } from "../config/log-config.js"
-import { DiskError, type Env, type Timer } from "../env/env.js"
+import type { Env, Timer } from "../env/env.js"
 import {
   type DirectoryAssignment,
   emptyImage,
-  lostDirectory,
   type MetadataImage,
   type PartitionImage,
   type TopicImage,
@@ -20,6 +18,7 @@ import type { ConnectPeer, PeerAddress } from "../net/peer.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
 import type { Log } from "../storage/log.js"
 import type { LogManager } from "../storage/log-manager.js"
+import { DirectoryAssignments } from "./directory-assignments.js"
 import { DirectoryMoves } from "./directory-moves.js"
 import { type DescribedDirectory, describeDirectories } from "./directory-report.js"
 import { EarlyProducers } from "./early-producers.js"
@@ -28,12 +27,11 @@ import { LedPartitions } from "./led-partitions.js"
 import { Partition, type PartitionHome } from "./partition.js"
 import type { FetcherSettings } from "./replica-fetcher.js"
 import { ReplicaFetchers } from "./replica-fetchers.js"
+import { inParallel, ReplicaLogs } from "./replica-logs.js"
 import { ReplicationQuota, type ThrottleSettings } from "./replication-quota.js"
 
-/** Pause before another try to make logs for which there was no room, or to tell where they are. */
+/** Pause before another try to make logs for which there was no room. */
 export const hostRetryMs = 1000
-/** Logs deleted at the same time. */
-export const concurrentLogChangesMax = 16
 /** Logs made at the same time: those of one sync. */
 export const concurrentLogsMadeMax = 128
 
@@ -82,12 +80,11 @@ export class ReplicaManager implements PartitionHome {
   readonly #isrChanges: IsrChanges | undefined
   readonly #leaderQuota: ReplicationQuota | undefined
   readonly #followerQuota: ReplicationQuota | undefined
+  readonly #logs: ReplicaLogs
+  readonly #assignments: DirectoryAssignments
   #retry: Timer | undefined
-  #assignmentRetry: Timer | undefined
   #offline: Partition[] = []
   #image: MetadataImage = emptyImage
-  /** The end of the chain of work on the disk. */
-  #work: Promise<void> = Promise.resolve()
   #stopped = false
 
   constructor(private readonly options: ReplicaManagerOptions) {
@@ -102,10 +99,23 @@ export class ReplicaManager implements PartitionHome {
         const known = this.#image.topics.get(topic)
         return known === undefined ? Errors.UNKNOWN_TOPIC_OR_PARTITION : this.absenceOf(known, index).errorCode
       },
-      moved: (partition) => this.#reportDirectories([partition]),
-      deleteLog: (log) => this.#deleteLog(log),
-      enqueue: (task) => this.#enqueue(task),
+      moved: (partition) => this.#assignments.report([partition]),
+      deleteLog: (log) => this.#logs.delete(log),
+      enqueue: (task) => this.#logs.enqueue(task),
     })
+    const stateOf = (topic: string, topicId: Uuid, index: number) => this.#replicaState(topic, topicId, index)
+    this.#logs = new ReplicaLogs({ env, nodeId, logs, configOf: options.configOf, stateOf, onBroken }, this.#moves)
+    this.#assignments = new DirectoryAssignments(
+      {
+        env,
+        nodeId,
+        logs,
+        assign: options.assignDirectories,
+        stateOf: ({ topic, topicId, partition }) => stateOf(topic, topicId, partition),
+        hosted: () => [...this.#partitions.values()].flatMap((hosted) => hosted.flatMap((each) => each ?? [])),
+      },
+      this.#logs,
+    )
     if (cluster === undefined) return
     this.#isrChanges = new IsrChanges({
       env,
@@ -169,7 +179,7 @@ export class ReplicaManager implements PartitionHome {
 
   /** Where others have the records this replica is given up and begins anew from theirs; where nobody has, what can be read of it is still served. */
   foundDamaged({ log, state }: Partition, problem: string): void {
-    if (this.#isKeptByOthers(state)) log.goOffline(problem)
+    if (this.#logs.isKeptByOthers(state)) log.goOffline(problem)
   }
 
   /** Once all logs of the directory have gone, those that may begin anew elsewhere do. */
@@ -179,8 +189,8 @@ export class ReplicaManager implements PartitionHome {
     this.options.env.timers.soon(() => {
       const offline = this.#offline.splice(0)
       const missing = offline.flatMap((each) => this.#beginAnew(each))
-      this.#reportDirectories(offline)
-      if (missing.length > 0) this.#enqueue(() => this.#hostAll(missing))
+      this.#assignments.report(offline)
+      if (missing.length > 0) this.#logs.enqueue(() => this.#hostAll(missing))
     })
   }
 
@@ -213,9 +223,7 @@ export class ReplicaManager implements PartitionHome {
 
   /** Directories that serve nothing any more: the controller must hear of them. */
   failedDirectoryIds(): readonly Uuid[] {
-    return this.options.logs.directories.flatMap(({ failureReason, directoryId }) =>
-      failureReason === undefined ? [] : [directoryId],
-    )
+    return this.options.logs.failedDirectoryIds()
   }
 
   /**
@@ -258,9 +266,9 @@ export class ReplicaManager implements PartitionHome {
     if (image.brokers !== before.brokers) this.#brokersChanged(image, before)
     this.#fetchers?.tidy()
     if (missing.length > 0 || doomed.length > 0 || removed.length > 0) {
-      this.#enqueue(async () => {
-        for (const topic of doomed) await this.#deleteTopic(topic)
-        await inParallel(removed, (partition) => this.#deleteReplica(partition))
+      this.#logs.enqueue(async () => {
+        for (const topic of doomed) await this.#logs.deleteTopic(topic)
+        await inParallel(removed, (gone) => this.#logs.deleteReplica(gone.topic, gone.topicId, gone.partition))
         await this.#hostAll(missing)
       })
     }
@@ -278,25 +286,14 @@ export class ReplicaManager implements PartitionHome {
       if (!(await this.#host(each.topic, each.index))) failed.push(each)
     }
     await inParallel(missing, host, concurrentLogsMadeMax)
-    this.#reportDirectories(missing.flatMap(({ topic, index }) => this.partition(topic.name, index) ?? []))
+    this.#assignments.report(missing.flatMap(({ topic, index }) => this.partition(topic.name, index) ?? []))
     if (failed.length === 0 || this.#stopped) return
-    this.#retry = this.options.env.timers.after(hostRetryMs, () => this.#enqueue(() => this.#hostAll(failed)))
+    this.#retry = this.options.env.timers.after(hostRetryMs, () => this.#logs.enqueue(() => this.#hostAll(failed)))
   }
 
   /** Resolves when everything applied so far is true on the disk as well. */
   applied(): Promise<void> {
-    return this.#work
-  }
-
-  #enqueue(task: () => Promise<void>): void {
-    this.#work = this.#work.then(async () => {
-      if (this.#stopped) return
-      try {
-        await task()
-      } catch (error) {
-        this.options.onBroken(error)
-      }
-    })
+    return this.#logs.done
   }
 
   #stopTopic(name: string): void {
@@ -315,25 +312,6 @@ export class ReplicaManager implements PartitionHome {
   #followRole(partition: Partition): void {
     this.#led.look(partition)
     this.#fetchers?.follow(partition)
-  }
-
-  /** All its logs that are here now, whether or not anybody was served from them yet. */
-  async #deleteTopic({ name, topicId, partitions }: TopicImage): Promise<void> {
-    const { logs } = this.options
-    await Promise.all(partitions.map((_, index) => this.#moves.ended(name, index)))
-    const doomed = partitions.flatMap((_, index) =>
-      [logs.get(name, index), logs.getFuture(name, index)].filter((log) => log?.topicId === topicId),
-    )
-    await inParallel(doomed, (log) => this.#deleteLog(log!))
-  }
-
-  /** The image says that this broker is no replica any more. Should it say otherwise by now, the log stays, and is served again. */
-  async #deleteReplica({ topic, topicId, partition }: Partition): Promise<void> {
-    const { logs } = this.options
-    const isOurs = () => this.#replicaState(topic, topicId, partition)?.replicas.includes(this.options.nodeId) === true
-    await this.#moves.cancel(topic, partition)
-    for (const log of [logs.get(topic, partition), logs.getFuture(topic, partition)])
-      if (log !== undefined && log.topicId === topicId && !isOurs()) await this.#deleteLog(log)
   }
 
   #replicaState(topic: string, topicId: Uuid, index: number): PartitionImage | undefined {
@@ -365,7 +343,7 @@ export class ReplicaManager implements PartitionHome {
       if (partition.log.offlineReason === undefined) return []
       const anew = this.#beginAnew(partition)
       // Others may have come into sync since it was found damaged.
-      if (anew.length === 0) this.#reportDirectories([partition])
+      if (anew.length === 0) this.#assignments.report([partition])
       return anew
     })
   }
@@ -383,35 +361,15 @@ export class ReplicaManager implements PartitionHome {
     if (topic === undefined || hosted?.[partition.partition] !== partition) return []
     if (logs.directories.every(({ failureReason }) => failureReason !== undefined)) return []
     const { log, state } = partition
-    const isDamaged = this.#isDamaged(log)
-    if (this.#isCountedOn(state) || (isDamaged && !this.#isKeptByOthers(state))) return []
+    const isDamaged = this.#logs.isDamaged(log)
+    if (this.#logs.isCountedOn(state) || (isDamaged && !this.#logs.isKeptByOthers(state))) return []
     hosted[partition.partition] = undefined
     this.#stopPartition(partition, Errors.NOT_LEADER_OR_FOLLOWER)
-    this.#enqueue(async () => {
-      if (isDamaged) await this.#setAside(log)
-      else await this.#deleteLog(log)
+    this.#logs.enqueue(async () => {
+      if (isDamaged) await this.#logs.setAsideDamaged(log)
+      else await this.#logs.delete(log)
     })
     return [{ topic, index: partition.partition }]
-  }
-
-  /** It is offline though its directory is not. */
-  #isDamaged(log: Log): boolean {
-    return log.offlineReason !== undefined && this.options.logs.directoryOf(log).failureReason === undefined
-  }
-
-  /** Everything that is committed is on other replicas. */
-  #isKeptByOthers({ isr }: PartitionImage): boolean {
-    return isr.some((brokerId) => brokerId !== this.options.nodeId)
-  }
-
-  #liesInFailedDirectory(state: PartitionImage): boolean {
-    const { directoryId } = wantedDirectory(state, this.options.nodeId)
-    return directoryId !== undefined && this.failedDirectoryIds().includes(directoryId)
-  }
-
-  #isCountedOn({ leader, isr, elr }: PartitionImage): boolean {
-    const { nodeId } = this.options
-    return leader === nodeId || isr.includes(nodeId) || elr.includes(nodeId)
   }
 
   #applyConfigs(image: MetadataImage, before: MetadataImage): void {
@@ -450,84 +408,27 @@ export class ReplicaManager implements PartitionHome {
 
   /** False: there was no room, or a directory has just failed. Clients see a partition that nobody serves until another try succeeds. */
   async #host(topic: TopicImage, index: number): Promise<boolean> {
-    const { env, nodeId, logs, configOf } = this.options
+    const { nodeId, configOf } = this.options
     // The image may have moved on while this waited for its turn.
     const state = this.#replicaState(topic.name, topic.topicId, index)
     if (state === undefined || !state.replicas.includes(nodeId)) return true
     // Any change of the topic asks for what is missing, also while it is being made.
     if (this.partition(topic.name, index) !== undefined) return true
-    if (logs.directories.every(({ failureReason }) => failureReason !== undefined)) return false
-    try {
-      let log = logs.get(topic.name, index)
-      if (log !== undefined && log.topicId !== topic.topicId && log.topicId !== zeroUuid) {
-        // A log of some other topic of this name: its records must never show under this id. Whether anybody still wants them is not known here.
-        await logs.setAside(log)
-        log = undefined
-      }
-      if (log !== undefined && this.#isDamaged(log) && !this.#isCountedOn(state) && this.#isKeptByOthers(state)) {
-        if (!(await this.#setAside(log))) return false
-        log = undefined
-      }
-      // An empty log is no replacement for one that is counted on; see `#beginAnew`.
-      if (log === undefined && this.#isCountedOn(state) && this.#liesInFailedDirectory(state)) return true
-      log ??= await logs.create(topic.name, index, {
-        topicId: topic.topicId,
-        config: configOf(topic.name),
-        ...wantedDirectory(state, nodeId),
-      })
-      if (log.topicId === zeroUuid) await logs.assignTopicId(log, topic.topicId)
-      await this.#dropForeignFuture(log)
-      const current = this.#replicaState(topic.name, topic.topicId, index)
-      const hosted = this.#partitions.get(topic.name)
-      // The removal of the topic, or of the replica, is behind this in the chain of work, and takes the log with it.
-      if (current === undefined || hosted === undefined || !current.replicas.includes(nodeId)) return true
-      log.config = configOf(topic.name)
-      for (const said of [topic.topicId, topic.name]) {
-        const awaited = this.earlyProducers.take(said, index)
-        if (awaited !== undefined) log.producers.refusedBefore(awaited)
-      }
-      const partition = new Partition(this, topic.name, topic.topicId, index, log, current)
-      hosted[index] = partition
-      this.#followRole(partition)
-      return true
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error
-      env.log.log("error", "a log could not be made", {
-        partition: topicPartitionName(topic.name, index),
-        error: error.message,
-      })
-      return false
+    const log = await this.#logs.findOrMake(topic, index, state)
+    if (log === "none" || log === "later") return log === "none"
+    const current = this.#replicaState(topic.name, topic.topicId, index)
+    const hosted = this.#partitions.get(topic.name)
+    // The removal of the topic, or of the replica, is behind this in the chain of work, and takes the log with it.
+    if (current === undefined || hosted === undefined || !current.replicas.includes(nodeId)) return true
+    log.config = configOf(topic.name)
+    for (const said of [topic.topicId, topic.name]) {
+      const awaited = this.earlyProducers.take(said, index)
+      if (awaited !== undefined) log.producers.refusedBefore(awaited)
     }
-  }
-
-  /** A copy that belongs to an earlier topic of this name must never be served; the move itself cuts what a copy holds beyond its log. */
-  async #dropForeignFuture(log: Log): Promise<void> {
-    const future = this.options.logs.getFuture(log.topic, log.partition)
-    if (future !== undefined && future.topicId !== log.topicId) await this.#deleteLog(future)
-  }
-
-  /** Its bytes stay, for whoever wants to look into what happened, under a name that is not served. */
-  async #setAside(log: Log): Promise<boolean> {
-    const { env, logs } = this.options
-    const directory = logs.directoryOf(log)
-    try {
-      await logs.setAside(log)
-    } catch (error) {
-      directory.reportFailure(error)
-      return false
-    }
-    env.log.log("warn", "a damaged replica begins anew from its leader", { log: log.name, reason: log.offlineReason })
+    const partition = new Partition(this, topic.name, topic.topicId, index, log, current)
+    hosted[index] = partition
+    this.#followRole(partition)
     return true
-  }
-
-  async #deleteLog(log: Log): Promise<void> {
-    const { env, logs } = this.options
-    try {
-      await logs.delete(log)
-    } catch (error) {
-      if (!(error instanceof DiskError)) throw error
-      env.log.log("error", "a log could not be deleted", { log: log.name, error: error.message })
-    }
   }
 
   /** A copy on its way to another directory may hold what is cut now: it is begun again. */
@@ -541,35 +442,6 @@ export class ReplicaManager implements PartitionHome {
       this.#followRole(partition)
       if (path !== undefined) await this.#moves.begin(topic, index, path)
     }
-  }
-
-  /** With several directories the broker chooses, and says so in the metadata. */
-  #reportDirectories(hosted: readonly Partition[]): void {
-    const assignments = hosted.flatMap((partition) => this.#assignment(partition))
-    if (assignments.length === 0) return
-    void this.options.assignDirectories(assignments)?.then((isTaken) => {
-      if (!isTaken) this.#reportDirectoriesLater()
-    })
-  }
-
-  #reportDirectoriesLater(): void {
-    if (this.#stopped || this.#assignmentRetry !== undefined) return
-    this.#assignmentRetry = this.options.env.timers.after(hostRetryMs, () => {
-      this.#assignmentRetry = undefined
-      this.#reportDirectories([...this.#partitions.values()].flatMap((hosted) => hosted.flatMap((each) => each ?? [])))
-    })
-  }
-
-  #assignment({ topic, topicId, partition, log }: Partition): DirectoryAssignment[] {
-    const { nodeId, logs } = this.options
-    const state = this.#replicaState(topic, topicId, partition)
-    if (state === undefined) return []
-    const isLost = this.#isDamaged(log) && this.#isKeptByOthers(state)
-    if (log.offlineReason !== undefined && !isLost) return []
-    const directoryId = isLost ? lostDirectory : logs.directoryOf(log).directoryId
-    return state.directories[state.replicas.indexOf(nodeId)] === directoryId
-      ? []
-      : [{ topicId, partition, directoryId }]
   }
 
   /** When it resolves with true, the partition's log start offset as it is now is on the medium. */
@@ -597,58 +469,23 @@ export class ReplicaManager implements PartitionHome {
     this.#moves.resume()
   }
 
-  /**
-   * Deals with logs that have no place here: those of topics in `removedTopicIds`, and of partitions that are on other brokers now, are deleted, as they would have been
-   * had the node been up. Of others nothing is known, so they are left alone, and told about.
-   */
+  /** See `ReplicaLogs.clearStrays`. */
   clearStrays(removedTopicIds: ReadonlySet<Uuid>): void {
-    const { env, logs, nodeId } = this.options
-    const isKnown = ({ topic, topicId }: Log) => this.#image.topics.get(topic)?.topicId === topicId
-    const isOurs = ({ topic, topicId, partition }: Log) =>
-      this.#replicaState(topic, topicId, partition)?.replicas.includes(nodeId) !== false
-    const isRemoved = (log: Log) => (isKnown(log) ? !isOurs(log) : removedTopicIds.has(log.topicId))
-    const removed: Log[] = []
-    for (const log of [...logs.logs(), ...logs.futureLogs()]) {
-      if (log.topicId === zeroUuid) continue
-      if (isRemoved(log)) removed.push(log)
-      if (isRemoved(log) || isKnown(log)) continue
-      env.log.log("warn", "a log belongs to no topic the metadata knows, and is left alone", {
-        path: log.path,
-        topicId: log.topicId,
-      })
-    }
-    // By its turn the metadata may have given the place back.
-    const remove = async (log: Log) => (isRemoved(log) ? this.#deleteLog(log) : undefined)
-    if (removed.length > 0) this.#enqueue(() => inParallel(removed, remove))
+    this.#logs.clearStrays(removedTopicIds, ({ topic, topicId }) => this.#image.topics.get(topic)?.topicId === topicId)
   }
 
   /** No change takes effect any more; waiters are told. The logs are closed by their manager. */
   async stop(): Promise<void> {
     this.#stopped = true
-    for (const timer of [this.#retry, this.#assignmentRetry]) timer?.cancel()
+    this.#retry?.cancel()
+    this.#assignments.stop()
+    const working = this.#logs.stop()
     this.#led.stop()
     this.#isrChanges?.stop()
     this.#fetchers?.stop()
     for (const partitions of this.#partitions.values())
       for (const partition of partitions) partition?.stop(Errors.NOT_LEADER_OR_FOLLOWER)
-    await this.#work
+    await working
     await this.#moves.stop()
   }
-}
-
-function wantedDirectory(state: PartitionImage, nodeId: BrokerId): { directoryId?: Uuid } {
-  const directoryId = state.directories[state.replicas.indexOf(nodeId)]
-  return directoryId === undefined || directoryId === zeroUuid ? {} : { directoryId }
-}
-
-async function inParallel<T>(
-  items: readonly T[],
-  task: (item: T) => Promise<void>,
-  atOnceMax = concurrentLogChangesMax,
-): Promise<void> {
-  let next = 0
-  const lane = async () => {
-    while (next < items.length) await task(items[next++]!)
-  }
-  await Promise.all(Array.from({ length: Math.min(atOnceMax, items.length) }, lane))
 }

@@ -187,12 +187,12 @@ const logAndBrokerMutants: readonly Mutant[] = [
     name: "serves an old log under a new topic",
     edits: [
       {
-        file: "replication/replica-manager.js",
-        find: "await inParallel(doomed, (log) => this.#deleteLog(log));",
+        file: "replication/replica-logs.js",
+        find: "await inParallel(doomed, (log) => this.delete(log));",
         replace: "",
       },
       {
-        file: "replication/replica-manager.js",
+        file: "replication/replica-logs.js",
         find: "if (log !== void 0 && log.topicId !== topic.topicId && log.topicId !== zeroUuid) {",
         replace: "if (false) {",
       },
