@@ -24,6 +24,8 @@ export interface Check {
   readonly about: string
   /** False: it brings its own brokers. */
   readonly needsBroker?: boolean
+  /** Why it cannot hold where leaders move, on Apache Kafka neither. */
+  readonly needsCalm?: string
   /** True: runs only when it is asked for by its name. */
   readonly byNameOnly?: boolean
   run(context: CheckContext): Promise<string | undefined>

@@ -82,7 +82,7 @@ npm run compat -- power-cut [--cuts N] [--seed N] [--partitions N] [--load-ms MS
 npm run compat -- cluster-kill-loop [--rounds N] [--seed N] [--partitions N] [--faults leader,controller,...] [--network namespaces|proxies] [--journal FILE]
 npm run compat -- cluster-power-cut [--cuts N] [--seed N] [--faults power-one,power-pair,power-all,dead-disk,full-disk] [--journal FILE]
 npm run compat -- cluster-tools [--only WORDS]
-npm run compat -- librdkafka-suite [--against kafka] [--groups core,admin] [--tests 0001,0002] [--update] [--logs DIR] [--seconds S]
+npm run compat -- librdkafka-suite [--against kafka] [--groups core,admin,cluster] [--tests 0001,0002] [--update] [--logs DIR] [--seconds S]
 
 checks: ${checks.map(({ name }) => name).join(", ")}
 `
@@ -154,6 +154,8 @@ async function runChecks(): Promise<boolean> {
     const moving = broker instanceof MovingCluster ? broker : undefined
     const movesBefore = moving?.moves ?? 0
     try {
+      if (moving !== undefined && check.needsCalm !== undefined) throw new Skip(check.needsCalm)
+      if (moving !== undefined && check.needsBroker === false) throw new Skip("it brings its own brokers")
       moving?.stir(check.name.startsWith("group-"))
       note = await check.run(context).finally(() => moving?.calm())
       if (moving !== undefined) note = `${moving.moves - movesBefore} leaders moved  ${note ?? ""}`

@@ -12,6 +12,7 @@ const outOfOrderSequenceNumber = 45
 
 export const wire: Check = {
   name: "wire",
+  needsCalm: "it talks to one broker",
   about: "our own codec",
   async run({ host, port, topic }) {
     await prepareCompression()

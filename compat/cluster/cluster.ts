@@ -25,6 +25,8 @@ export interface ClusterOptions {
   /** One for each node, empty or of an earlier life. */
   readonly directories: readonly string[]
   readonly settings?: Readonly<Record<string, string>>
+  /** What one has and others have not, its rack for instance. */
+  readonly settingsOf?: (node: number) => Readonly<Record<string, string>>
 }
 
 export class ClusterNode {
@@ -60,7 +62,7 @@ export class ClusterNode {
 
   /** Resolves when it says that it is ready: for the first of a cluster, when others are there. */
   async start(): Promise<void> {
-    const { network, settings } = this.options
+    const { network, settings, settingsOf } = this.options
     expect(!this.isAlive, `node ${this.id} runs already`)
     this.#past = `${this.output}--- started again ---\n`.slice(-pastCharactersMax)
     const [broker, controller] = [network.brokerListener(this.id), network.controllerListener(this.id)]
@@ -79,6 +81,7 @@ export class ClusterNode {
         "controller.quorum.voters": voters.join(","),
         ...safeSettings,
         ...settings,
+        ...settingsOf?.(this.id),
       },
     })
   }

@@ -5,6 +5,7 @@
  */
 import type { ForgetfulDisk } from "../power-cut/forgetful-disk.js"
 import type { SeededRandom } from "../random.js"
+import { expect } from "../work.js"
 import type { Cluster, ClusterNode } from "./cluster.js"
 import { clients, type ClusterNetwork } from "./network.js"
 import type { PartitionView } from "./view.js"
@@ -17,6 +18,8 @@ export interface Scene {
   readonly random: SeededRandom
   readonly controller: number
   readonly partitions: readonly PartitionView[]
+  /** The partitions as they are by now. */
+  look(): Promise<readonly PartitionView[]>
   /** Resolves when these partitions take records again. */
   recovered(partitions: readonly number[]): Promise<void>
 }
@@ -40,6 +43,9 @@ export interface Fault {
 
 const downMsMax = 400
 const silentMs = 3_500
+const slowMs = 5_000
+const delayMsMin = 50
+const delayMsMax = 150
 
 const ledBy = (scene: Scene, nodes: readonly ClusterNode[]): number[] =>
   scene.partitions.filter(({ leader }) => nodes.some(({ id }) => id === leader)).map(({ partition }) => partition)
@@ -82,6 +88,27 @@ const killMany = {
   async end(scene: Scene, { nodes, partitions }: FaultTarget): Promise<void> {
     await scene.cluster.start(nodes)
     await scene.recovered(partitions)
+  },
+}
+
+/** Of a network that can delay: not asked for, not drawn. */
+const slowLinks: Fault = {
+  name: "slow-links",
+  weight: 5,
+  choose: (scene) => targetOf(scene, scene.cluster.nodes),
+  async begin(scene) {
+    for (const { id } of scene.cluster.nodes)
+      for (const other of scene.cluster.nodes)
+        if (other.id !== id) await scene.network.delay(id, other.id, delayMsMin, delayMsMax)
+    await pause(slowMs)
+  },
+  /** Nobody is to be taken for dead for it: 100 ms +- 50 ms. */
+  async end(scene, { partitions }) {
+    await scene.network.heal()
+    await scene.recovered(partitions)
+    const epochs = (all: readonly PartitionView[]) => all.map(({ leaderEpoch }) => leaderEpoch).join(" ")
+    const [before, after] = [epochs(scene.partitions), epochs(await scene.look())]
+    expect(before === after, `leaders were elected though nobody failed: epochs ${before}, then ${after}`)
   },
 }
 
@@ -155,6 +182,7 @@ export const faults: readonly Fault[] = [
       await scene.recovered(partitions)
     },
   },
+  slowLinks,
 ]
 
 const both = (a: number, b: number): [number, number][] => [

@@ -37,10 +37,14 @@ export class MovingCluster {
     this.#view = new ClusterView(cluster.bootstrap)
   }
 
+  /** Calm at first. Each node is in a rack of its own. */
   static async start(directory: string, settings: Readonly<Record<string, string>>): Promise<MovingCluster> {
     const network = await openNetwork("any", nodeCount, firstPort)
     const directories = Array.from({ length: nodeCount }, (_, index) => join(directory, `node-${index + 1}`))
-    const cluster = new Cluster({ network, directories, settings: { ...settings, ...replicatedSettings } })
+    const cluster = new Cluster({
+      ...{ network, directories, settings: { ...settings, ...replicatedSettings } },
+      settingsOf: (node) => ({ "broker.rack": `RACK${node}` }),
+    })
     await cluster.start()
     return new MovingCluster(cluster)
   }

@@ -122,6 +122,7 @@ export class LoadedTopic {
       ...{ cluster, random, partitions, disks, network: cluster.options.network },
       controller: await view.controller(),
       recovered: (which) => this.takesRecords(which),
+      look: () => view.partitions(this.topic),
     }
     const target = fault.choose(scene)
     const failedBefore = this.recorder.count("failed")

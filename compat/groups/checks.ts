@@ -29,6 +29,7 @@ const memberChecks = clients.flatMap((client) =>
   forEachProtocol(client, (suffix, protocol) => ({
     name: `group-${suffix}`,
     about: `${client.about}, ${protocol} protocol`,
+    ...(client.needsCalm !== undefined && { needsCalm: client.needsCalm }),
     run: (context) => tellOfMembers(context, client, protocol),
   })),
 )

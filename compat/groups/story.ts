@@ -19,6 +19,8 @@ export interface GroupClient {
   readonly protocols: readonly (GroupProtocol | "classic cooperative")[]
   /** As `JudgeOptions` has it, seen on Apache Kafka too. */
   readonly deliversLate?: boolean
+  /** As `Check` has it. */
+  readonly needsCalm?: string
   /** Installs and builds. Errors: `Skip`. */
   prepare(): Promise<(args: readonly string[]) => Launch>
 }

@@ -9,6 +9,7 @@ import { spawnSync } from "node:child_process"
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { BrokerProcess } from "../broker-process.js"
+import { MovingCluster } from "../cluster/moving-cluster.js"
 import { parseAddress, WireClient } from "../client.js"
 import { KafkaProcess, kafkaScripts, kafkaVersion } from "../kafka.js"
 import { positive } from "../options.js"
@@ -35,6 +36,8 @@ interface Group {
   readonly settings?: Readonly<Record<string, string>>
   /** The suite's word for a broker that is set up in another way: tests of other scenarios skip themselves. */
   readonly scenario?: string
+  /** Three nodes. */
+  readonly place?: "cluster"
 }
 
 const words = (text: string): readonly string[] => text.trim().split(/\s+/)
@@ -79,9 +82,26 @@ const groups: readonly Group[] = [
   },
 ]
 
+/** What they test with several brokers they test only there. Topics that they create with three replicas have them. */
+const clusterGroups: readonly Group[] = [
+  {
+    name: "cluster",
+    tests: words("0001 0002 0005 0008 0012 0014 0017 0021 0038 0040 0064 0081:do_test_CreateTopics 0101 0102 0112"),
+    settings: { "replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector" },
+    place: "cluster",
+  },
+  {
+    name: "cluster-auto-create-off",
+    tests: words("0107 0111"),
+    settings: { "auto.create.topics.enable": "false" },
+    scenario: "noautocreate",
+    place: "cluster",
+  },
+]
+
 /** What the lists call it. */
-const idOf = ({ groupProtocol, scenario }: Group, test: string): string =>
-  [test, groupProtocol === "consumer" ? groupProtocol : undefined, scenario].filter(Boolean).join("/")
+const idOf = ({ groupProtocol, scenario, place }: Group, test: string): string =>
+  [test, groupProtocol === "consumer" ? groupProtocol : undefined, scenario, place].filter(Boolean).join("/")
 
 const brokerSettings = {
   "num.partitions": "4",
@@ -217,13 +237,16 @@ const groupsThatWakeIt = Array.from({ length: 300 }, (_, i) => `awake-${i}`)
 
 async function startBroker(
   isOttla: boolean,
-  settings: Readonly<Record<string, string>> = {},
-): Promise<BrokerProcess | KafkaProcess> {
+  { settings = {}, place }: Group,
+): Promise<BrokerProcess | KafkaProcess | MovingCluster> {
   const dataDirectory = join(temporaryDirectory("librdkafka"), "data")
   mkdirSync(dataDirectory)
   const all = { ...brokerSettings, ...settings }
+  if (place === "cluster" && !isOttla) throw new Skip("Apache Kafka is one broker here")
   const broker = isOttla
-    ? await BrokerProcess.start({ port: await freePort(), dataDirectory, settings: all })
+    ? place === "cluster"
+      ? await MovingCluster.start(dataDirectory, all)
+      : await BrokerProcess.start({ port: await freePort(), dataDirectory, settings: all })
     : await KafkaProcess.start(dataDirectory, { ...kafkaSettings, ...all })
   const client = await WireClient.connect(parseAddress(broker.bootstrap))
   for (const group of groupsThatWakeIt) await client.coordinates(group)
@@ -239,17 +262,19 @@ export async function librdkafkaSuite(options: Readonly<Record<string, string>>)
   const explained = readExplained()
   const wanted = options.tests?.split(",")
   const only = options.groups?.split(",")
-  const unknown = only?.filter((name) => !groups.some((group) => group.name === name)) ?? []
-  if (unknown.length > 0) throw new Error(`no group ${unknown.join(" ")}; there are ${groups.map(({ name }) => name)}`)
   const isOttla = options.against !== "kafka"
+  const everyGroup = isOttla && options.bootstrap === undefined ? [...groups, ...clusterGroups] : groups
+  const unknown = only?.filter((name) => !everyGroup.some((group) => group.name === name)) ?? []
+  if (unknown.length > 0)
+    throw new Error(`no group ${unknown.join(" ")}; there are ${everyGroup.map(({ name }) => name)}`)
   const logs = options.logs ?? join(workDirectory, "librdkafka-logs")
   mkdirSync(logs, { recursive: true })
   const counts: Record<Verdict, number> = { passed: 0, failed: 0, "skipped itself": 0 }
   const [regressed, fresh]: [string[], string[]] = [[], []]
-  for (const group of groups.filter(({ name }) => only?.includes(name) ?? true)) {
+  for (const group of everyGroup.filter(({ name }) => only?.includes(name) ?? true)) {
     const selected = group.tests.filter((test) => wanted?.includes(test) ?? true)
     if (selected.length === 0) continue
-    const broker = options.bootstrap === undefined ? await startBroker(isOttla, group.settings) : undefined
+    const broker = options.bootstrap === undefined ? await startBroker(isOttla, group) : undefined
     const bootstrap = broker?.bootstrap ?? options.bootstrap
     expect(bootstrap !== undefined, "no broker to test")
     for (const test of selected) {

@@ -159,11 +159,12 @@ export class ControllerMembership {
   /** Since the first start the quorum says who votes, and a setting that says otherwise is not heard. */
   #compareVoters(): void {
     const { env, configuredVoters, quorum } = this.options
-    const voters = quorum.voters.ids.join()
-    if (configuredVoters.length === 0 || voters === this.#toldVoters || voters === configuredVoters.join()) return
+    const voters = [...quorum.voters.ids].sort((a, b) => a - b).join()
+    const configured = [...configuredVoters].sort((a, b) => a - b).join()
+    if (configured === "" || voters === this.#toldVoters || voters === configured) return
     this.#toldVoters = voters
     env.log.log("warn", "controller.quorum.voters is not who votes: the quorum's own voters count", {
-      configured: configuredVoters.join(),
+      configured,
       voters,
     })
   }

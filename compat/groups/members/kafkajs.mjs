@@ -11,7 +11,10 @@ if (lines.role === "produce") {
   const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 })
   await producer.connect()
   lines.obeyProducer(
-    (messages) => producer.send({ topic, messages }),
+    async (messages) => {
+      // One by one: of a send to several brokers it forgets the partition that has moved to one that has answered already.
+      for (const message of messages) await producer.send({ topic, messages: [message] })
+    },
     () => producer.disconnect(),
   )
 } else {
