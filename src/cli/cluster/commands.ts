@@ -203,7 +203,7 @@ const removeController = buildCommand({
   docs: {
     brief: "Take a voter out of the metadata quorum, whether it lives or is lost",
     fullDescription:
-      "A voter whose disk is lost is removed by the id of that disk and, once its node runs with an empty one, added again.\nExample: ottla cluster remove-controller 3",
+      "A voter whose disk is lost is removed by the id of that disk and, once its node runs with an empty one, added again. A node that is named in controller.quorum.voters, or has controller.quorum.auto.join.enable, does both by itself: stop it before it is to vote no more.\nExample: ottla cluster remove-controller 3",
   },
   parameters: {
     flags: {
