@@ -15,6 +15,8 @@ import { runSeed, type SeedResult, type Workload } from "../sim/workloads/worklo
 import { describeMutant, runMutant } from "./simulate-mutants.js"
 
 const workloads: readonly Workload[] = [logWorkload, brokerWorkload, groupWorkload, clusterWorkload]
+/** Of the time of `--seconds`, where no workload is named: what a cluster can do wrong takes the most time to find. */
+const shares: Readonly<Record<string, number>> = { log: 1, broker: 2, groups: 2, cluster: 5 }
 const logLinesShown = 40
 const failuresMaxDefault = 5
 const batchStackFrames = 3
@@ -26,7 +28,7 @@ const usage = `usage: npm run simulate -- [options]
   --from N          first seed of --seconds (default 1)
   --cpu             counts time of the processor, not of the clock on the wall
   --double N        runs N seeds twice and compares their traces
-  --workload NAME   one of: ${workloads.map(({ name }) => name).join(", ")} (default: all, in turn)
+  --workload NAME   one of: ${workloads.map(({ name }) => name).join(", ")} (default: all, in turn; with --seconds each for its share of the time)
   --mutants         proves that deliberate faults are found, each within --seconds (default 120)
   --mutant WORDS    only those whose name holds the words
   --failures N      stops after N failed seeds (default ${failuresMaxDefault})
@@ -38,6 +40,7 @@ interface Totals {
   events: number
   virtualMs: number
   counts: Record<string, number>
+  perWorkload: Map<string, number>
   failed: SeedResult[]
 }
 
@@ -62,6 +65,7 @@ const plain = (_name: string, value: unknown) => (value instanceof Error ? value
 
 function add(totals: Totals, result: SeedResult): void {
   totals.seeds += 1
+  totals.perWorkload.set(result.workload, (totals.perWorkload.get(result.workload) ?? 0) + 1)
   totals.events += result.eventCount
   totals.virtualMs += result.virtualMs
   for (const [name, count] of Object.entries(result.counts)) totals.counts[name] = (totals.counts[name] ?? 0) + count
@@ -135,8 +139,7 @@ async function main(): Promise<void> {
     say(`${running}: uncaught: ${error instanceof Error ? error.stack : String(error)}`)
     process.exit(1)
   })
-  const run = (seed: number, trace = false) => {
-    const workload = workloadOf(seed)
+  const run = (seed: number, trace = false, workload = workloadOf(seed)) => {
     running = `npm run simulate -- --workload ${workload.name} --seed ${seed}`
     return runSeed(workload, String(seed), trace)
   }
@@ -144,7 +147,7 @@ async function main(): Promise<void> {
   if (text("seed") === undefined) Error.stackTraceLimit = batchStackFrames
   // Codecs that load lazily do it now: in the simulated world nothing waits for the real one.
   await prepareCompression()
-  const totals: Totals = { seeds: 0, events: 0, virtualMs: 0, counts: {}, failed: [] }
+  const totals: Totals = { seeds: 0, events: 0, virtualMs: 0, counts: {}, perWorkload: new Map(), failed: [] }
   const startedMs = performance.now()
   const elapsedMs = () => {
     if (!values.cpu) return performance.now() - startedMs
@@ -178,12 +181,16 @@ async function main(): Promise<void> {
       add(totals, await run(seed))
   } else {
     const limitMs = integer(text("seconds") ?? "10", "seconds") * 1000
-    for (
-      let seed = integer(text("from") ?? "1", "from");
-      elapsedMs() < limitMs && totals.failed.length < failuresMax;
-      seed++
-    )
-      add(totals, await run(seed))
+    const first = integer(text("from") ?? "1", "from")
+    const parts = chosen.map((workload) => ({ workload, seed: first, spentMs: 0, share: shares[workload.name]! }))
+    while (elapsedMs() < limitMs && totals.failed.length < failuresMax) {
+      const part = parts.reduce((least, each) =>
+        each.spentMs / each.share < least.spentMs / least.share ? each : least,
+      )
+      const beforeMs = elapsedMs()
+      add(totals, await run(part.seed++, false, part.workload))
+      part.spentMs += elapsedMs() - beforeMs
+    }
   }
 
   const seconds = elapsedMs() / 1000
@@ -193,6 +200,7 @@ async function main(): Promise<void> {
       totals.events / seconds,
     )}/s), ${(totals.virtualMs / 1000).toFixed(0)} s of virtual time (${speed.toFixed(0)} x real time)`,
   )
+  say([...totals.perWorkload].map(([name, seeds]) => `${name}: ${seeds} seeds`).join(", "))
   say(
     Object.entries(totals.counts)
       .map(([name, count]) => `${name} ${count}`)
