@@ -47,7 +47,7 @@ function install() {
 }
 
 function stamp() {
-  return [join(root, "package-lock.json"), fileURLToPath(import.meta.url), ...sourceFiles()]
+  return [join(root, "package-lock.json"), fileURLToPath(import.meta.url), ...sourceFiles(), ...sourceFiles(".cts")]
     .map((file) => {
       const stat = statSync(file)
       return `${relative(root, file)} ${stat.size} ${stat.mtimeMs}`
@@ -69,8 +69,9 @@ function build() {
   rmSync(join(root, "dist"), { recursive: true, force: true })
   buildSync({
     ...common,
-    entryPoints: { ottla: join(root, "src/cli/main.ts"), "server-worker": join(root, "src/cli/server-worker.ts") },
+    entryPoints: { main: join(root, "src/cli/main.ts"), "server-worker": join(root, "src/cli/server-worker.ts") },
     outdir: join(root, "dist"),
+    outExtension: { ".js": ".mjs" },
     bundle: true,
     splitting: true,
     packages: "external",
@@ -78,6 +79,13 @@ function build() {
     legalComments: "none",
     sourcemap: false,
   })
+  buildSync({
+    ...common,
+    format: "cjs",
+    entryPoints: { ottla: join(root, "src/cli/launch.cts") },
+    outdir: join(root, "dist"),
+  })
+  writeFileSync(join(root, "dist", "package.json"), '{ "type": "commonjs" }\n')
   writeFileSync(stampFile, now)
   say(`built in ${Number((process.hrtime.bigint() - started) / 1000000n)} ms`)
 }

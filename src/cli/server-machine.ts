@@ -55,6 +55,9 @@ export class Machine {
   }
 }
 
+/** The bundle's files have another ending than those that tests run. */
+const workerFile = `./server-worker${import.meta.url.endsWith(".mjs") ? ".mjs" : ".js"}`
+
 class BrokerThread {
   #worker: Worker | undefined
   #stopping = false
@@ -69,7 +72,7 @@ class BrokerThread {
 
   start(): Promise<ReadyBroker> {
     return new Promise((resolve, reject) => {
-      const worker = new Worker(new URL("./server-worker.js", import.meta.url), { workerData: this.task })
+      const worker = new Worker(new URL(workerFile, import.meta.url), { workerData: this.task })
       this.#worker = worker
       let isReady = false
       let readyAtMs = 0

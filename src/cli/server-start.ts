@@ -77,8 +77,6 @@ async function startMachine(
   { insecure, log }: StartOptions,
   count: number,
 ): Promise<void> {
-  // All threads share the pool that does their disk calls; Node makes it on first use.
-  process.env.UV_THREADPOOL_SIZE ??= String(Math.min(128, 4 * count))
   const tasks = brokersOfMachine(config, count).map((overrides) => ({
     properties: input.properties,
     overrides: { ...input.overrides, ...overrides },
