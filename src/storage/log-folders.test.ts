@@ -37,6 +37,15 @@ test("logs that are made together share their syncs", () =>
     assert.ok(syncs <= 20, `${syncs} syncs`)
   }))
 
+test("logs that are made together are spread over the directories", () =>
+  inLogWorld(
+    async (t) => {
+      await makeMany(t, 60)
+      for (const { logs } of t.manager.directories) assert.ok(logs.size >= 30, `${logs.size} logs`)
+    },
+    { manager: { directories: ["/data", "/more"] } },
+  ))
+
 test("what an earlier try left in the folder does not stand in the way", () =>
   inLogWorld(async (t) => {
     let failing = true
@@ -73,3 +82,18 @@ test("a log nothing was written to has no files of its own, and costs no sync to
     assert.deepEqual(synced, [])
     assert.equal(t.manager.get("many", 2)?.logEndOffset, 0)
   }))
+
+test("a start whose sync of many logs fails does without that directory", () =>
+  inLogWorld(
+    async (t) => {
+      await makeMany(t, 60)
+      await t.manager.close()
+      t.disk.intercept = ({ kind, path }) =>
+        kind === "syncFileSystem" && path.endsWith("data") ? { error: "EIO" } : undefined
+      await t.open()
+      const [failed, other] = t.manager.directories
+      assert.match(failed!.failureReason ?? "", /EIO/)
+      assert.equal(other!.failureReason, undefined)
+    },
+    { manager: { directories: ["/data", "/more"] } },
+  ))

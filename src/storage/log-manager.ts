@@ -80,6 +80,8 @@ export class LogManager {
   readonly #logs = new Map<string, Log>()
   readonly #futures = new Map<string, Log>()
   readonly #home = new Map<Log, LogDirectory>()
+  /** Logs on their way into a directory. */
+  readonly #making = new Map<LogDirectory, number>()
   readonly #timers = new Set<Timer>()
   readonly #running = new Set<Promise<void>>()
   #closed = false
@@ -218,10 +220,16 @@ export class LogManager {
   }
 
   /** Of many logs everything that an earlier process left in the cache. False: each log is to see to it itself. */
-  async #syncAtOnce({ path }: LogDirectory, logs: number): Promise<boolean> {
+  async #syncAtOnce(directory: LogDirectory, logs: number): Promise<boolean> {
     const { disk } = this.env
+    const { path } = directory
     if (logs < syncFileSystemFilesMin || disk.syncFileSystem === undefined) return false
-    await disk.syncFileSystem(path)
+    try {
+      await disk.syncFileSystem(path)
+    } catch (error) {
+      if (isShortage(error)) throw error
+      directory.fail(error)
+    }
     return true
   }
 
@@ -302,13 +310,31 @@ export class LogManager {
     kind: "log" | "future" = "log",
   ): Promise<Log> {
     const online = this.directories.filter((directory) => directory.failureReason === undefined)
+    // Those being made count: thousands may be on their way at once.
+    const size = (directory: LogDirectory) => directory.logs.size + (this.#making.get(directory) ?? 0)
     const directory =
       online.find((candidate) => candidate.directoryId === options.directoryId) ??
       online.reduce<LogDirectory | undefined>(
-        (best, candidate) => (best === undefined || candidate.logs.size < best.logs.size ? candidate : best),
+        (best, candidate) => (best === undefined || size(candidate) < size(best) ? candidate : best),
         undefined,
       )
     if (directory === undefined) throw new Error("no log directory is online")
+    const count = (change: number) => this.#making.set(directory, (this.#making.get(directory) ?? 0) + change)
+    count(1)
+    try {
+      return await this.#createIn(directory, topic, partition, options, kind)
+    } finally {
+      count(-1)
+    }
+  }
+
+  async #createIn(
+    directory: LogDirectory,
+    topic: string,
+    partition: number,
+    options: CreateLogOptions,
+    kind: "log" | "future",
+  ): Promise<Log> {
     const name =
       kind === "log"
         ? topicPartitionName(topic, partition)
