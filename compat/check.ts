@@ -26,6 +26,8 @@ export interface Check {
   readonly needsBroker?: boolean
   /** Why it cannot hold where leaders move, on Apache Kafka neither. */
   readonly needsCalm?: string
+  /** True: some of its calls fail with the connection to a broker that dies. Leaders move without that. */
+  readonly needsAllBrokers?: boolean
   /** True: runs only when it is asked for by its name. */
   readonly byNameOnly?: boolean
   run(context: CheckContext): Promise<string | undefined>

@@ -79,8 +79,8 @@ const brokerSettings = {
 const usage = `npm run compat [-- names...] [--cluster | --against kafka | --bootstrap HOST:PORT [--data-directory DIR]]
 npm run compat -- kill-loop [--rounds N] [--seed N] [--partitions N] [--load-ms MS] [--data-directory DIR]
 npm run compat -- power-cut [--cuts N] [--seed N] [--partitions N] [--load-ms MS]
-npm run compat -- cluster-kill-loop [--rounds N] [--seed N] [--partitions N] [--faults leader,controller,...] [--network namespaces|proxies] [--journal FILE]
-npm run compat -- cluster-power-cut [--cuts N] [--seed N] [--faults power-one,power-pair,power-all,dead-disk,full-disk] [--journal FILE]
+npm run compat -- cluster-kill-loop [--rounds N] [--seconds S] [--seed N] [--partitions N] [--faults leader,controller,...] [--network namespaces|proxies] [--journal FILE]
+npm run compat -- cluster-power-cut [--cuts N] [--seconds S] [--seed N] [--faults power-one,power-pair,power-all,dead-disk,full-disk] [--journal FILE]
 npm run compat -- cluster-tools [--only WORDS]
 npm run compat -- librdkafka-suite [--against kafka] [--groups core,admin,cluster] [--tests 0001,0002] [--update] [--logs DIR] [--seconds S]
 
@@ -156,7 +156,7 @@ async function runChecks(): Promise<boolean> {
     try {
       if (moving !== undefined && check.needsCalm !== undefined) throw new Skip(check.needsCalm)
       if (moving !== undefined && check.needsBroker === false) throw new Skip("it brings its own brokers")
-      moving?.stir(check.name.startsWith("group-"))
+      moving?.stir({ isAboutGroups: check.name.startsWith("group-"), kills: check.needsAllBrokers !== true })
       note = await check.run(context).finally(() => moving?.calm())
       if (moving !== undefined) note = `${moving.moves - movesBefore} leaders moved  ${note ?? ""}`
     } catch (error) {

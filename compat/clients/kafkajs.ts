@@ -74,13 +74,14 @@ async function fetchFromLeader(cluster: Cluster, topic: string, offset: number):
     } catch (error) {
       if (attempt === fetchAttemptsMax) throw error
     }
-    await cluster.refreshMetadata()
+    await cluster.refreshMetadata().catch(() => undefined)
   }
 }
 
 export const kafkajs: Check = {
   name: "kafkajs",
   about: "kafkajs 2.2.4",
+  needsAllBrokers: true,
   async run({ bootstrap, topic }) {
     const directory = await npmPackages("npm", ["kafkajs@2.2.4", "@platformatic/kafka@1.35.0"])
     process.env.KAFKAJS_NO_PARTITIONER_WARNING = "1"

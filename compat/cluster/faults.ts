@@ -67,7 +67,8 @@ export const chooseLeader = (scene: Scene): FaultTarget => {
   const leaders = scene.cluster.nodes.filter(
     ({ id }) => id !== scene.controller && scene.partitions.some(({ leader }) => leader === id),
   )
-  return targetOf(scene, [leaders[scene.random.int(leaders.length)] ?? scene.cluster.node(scene.controller)])
+  expect(leaders.length > 0, "only the controller leads")
+  return targetOf(scene, [leaders[scene.random.int(leaders.length)]!])
 }
 
 const killOne = {

@@ -71,9 +71,9 @@ export class MovingCluster {
   }
 
   /** Leaders move from now on, until `calm`: slowly where groups are watched. */
-  stir(isAboutGroups: boolean): void {
+  stir({ isAboutGroups, kills }: { readonly isAboutGroups: boolean; readonly kills: boolean }): void {
     this.#isMoving = true
-    this.#mover = this.#move(isAboutGroups ? groupCalmMs : calmMs)
+    this.#mover = this.#move(isAboutGroups ? groupCalmMs : calmMs, kills)
   }
 
   /** Resolves when nothing moves any more and everything is in sync. Errors: what went wrong while it moved. */
@@ -89,16 +89,18 @@ export class MovingCluster {
     }
   }
 
-  async #move(betweenMs: number): Promise<void> {
+  async #move(betweenMs: number, kills: boolean): Promise<void> {
     for (let victim = 2; this.#isMoving; victim = victim === nodeCount ? 2 : victim + 1) {
       const before = await this.#leaderships()
       await this.#view.ask(rotate)
       await this.#view.electPreferred()
       await this.#stay(betweenMs)
-      await this.cluster.node(victim).kill()
-      await pause(calmMs)
-      await this.cluster.node(victim).start()
-      await this.#stay(betweenMs)
+      if (kills) {
+        await this.cluster.node(victim).kill()
+        await pause(calmMs)
+        await this.cluster.node(victim).start()
+        await this.#stay(betweenMs)
+      }
       this.moves += (await this.#leaderships()) - before
     }
   }

@@ -29,6 +29,8 @@ export interface RoundsPlan {
 }
 
 const firstPort = 32_100
+/** Of rounds, unless less is asked for: what was begun is ended and judged. */
+const secondsMax = 24 * 3600
 
 export async function playRounds(plan: RoundsPlan, options: Options): Promise<boolean> {
   const say = (text: string): void => void process.stdout.write(`${plan.name}: ${text}\n`)
@@ -38,6 +40,8 @@ export async function playRounds(plan: RoundsPlan, options: Options): Promise<bo
   const seed = positive(options, "seed", Date.now() % 1_000_000_007)
   const wanted = chooseFaults(plan, options.faults)
   const { journal, evidence } = options
+  const endMs = Date.now() + 1000 * positive(options, "seconds", secondsMax)
+  const goesOn = () => reports.length < rounds && Date.now() < endMs
   const random = new SeededRandom(seed)
   const network = await openNetwork(
     parseNetworkChoice(options.network),
@@ -56,13 +60,13 @@ export async function playRounds(plan: RoundsPlan, options: Options): Promise<bo
   const cluster = new Cluster({ network, directories, settings: { "offsets.topic.num.partitions": "3" } })
   const reports: FaultReport[] = []
   let [acknowledged, failed, isClean] = [0, 0, true]
-  for (let topicNumber = 1; reports.length < rounds && isClean; topicNumber++) {
+  for (let topicNumber = 1; goesOn() && isClean; topicNumber++) {
     await cluster.start()
     const loaded = await LoadedTopic.start(cluster, `topic-${topicNumber}`, partitions, hasStaleLeaders)
     const before = reports.length
     let ended: RunReport
     try {
-      for (let round = 0; round < roundsPerTopic && reports.length < rounds; round++) {
+      for (let round = 0; round < roundsPerTopic && goesOn(); round++) {
         const report = await loaded.suffer(drawFault(wanted, random), random, disks)
         reports.push(report)
         if (journal !== undefined)

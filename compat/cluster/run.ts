@@ -14,7 +14,7 @@ import { ackTimesOf, longestGapMs } from "./gaps.js"
 import { judge, proveJudge } from "./judge.js"
 import { librdkafkaName, loadClients } from "./load-clients.js"
 import { nowUs, Recorder } from "./recorder.js"
-import { ClusterView } from "./view.js"
+import { ClusterView, type PartitionView } from "./view.js"
 
 const recoveryMsMax = 30_000
 const readersCatchUpMs = 30_000
@@ -112,6 +112,9 @@ export class LoadedTopic {
     const { cluster, view } = this
     await view.inSync(this.topic, recoveryMsMax)
     await view.electPreferred()
+    const isPreferred = ({ leader, replicas, isr }: PartitionView) =>
+      leader === replicas[0] && isr.length === replicas.length
+    await view.until(this.topic, "led by the preferred", isPreferred, recoveryMsMax)
     await new Promise((resolve) => setTimeout(resolve, settleMs + random.int(calmMsMax)))
     const partitions = await view.inSync(this.topic, recoveryMsMax)
     await this.takesRecords(partitions.map(({ partition }) => partition))
