@@ -1,7 +1,7 @@
 /**
  * Three brokers with ten thousand partitions of three replicas: made, left alone, in the way of others, and there again after a stop.
  *
- * Owns the steps, which share one cluster. Ottla alone: its targets are absolute.
+ * Owns the steps, which share one cluster but for the load without them. Ottla alone: its targets are absolute.
  */
 import { type Context, byTurns, onFreshCluster, warm } from "../context.js"
 import type { Cluster } from "../clusters.js"
@@ -22,16 +22,17 @@ const timed = async (work: () => Promise<unknown>): Promise<number> => {
 
 export async function manyReplicas(context: Context): Promise<void> {
   const [own] = context.clusters
-  await byTurns(context, "many-replicas", [own!], (system) =>
-    onFreshCluster(context, system, async (cluster, client) => {
-      const add = (figure: string, value: number | undefined) =>
-        context.samples.add(`many-replicas/${figure}`, system.name, value)
-      await client.createTopic("load", replicatedPartitions)
-      await rate(context, cluster)
-      const alone = await rate(context, cluster)
+  await byTurns(context, "many-replicas", [own!], async (system) => {
+    const add = (figure: string, value: number | undefined) =>
+      context.samples.add(`many-replicas/${figure}`, system.name, value)
+    let alone = Number.NaN
+    await onFreshCluster(context, system, async (cluster, client) => {
+      alone = await rateAfterWarming(context, cluster, client)
+    })
+    await onFreshCluster(context, system, async (cluster, client) => {
       add("create", await timed(() => create(cluster, client)))
       await idle(context, cluster, add)
-      const among = await rate(context, cluster)
+      const among = await rateAfterWarming(context, cluster, client)
       add("alone/rate", alone)
       add("among/rate", among)
       add("rate", among / alone)
@@ -39,8 +40,8 @@ export async function manyReplicas(context: Context): Promise<void> {
       add("start", await timed(() => startAgain(context, cluster, client)))
       await cluster.kill()
       add("start-killed", await timed(() => startAgain(context, cluster, client)))
-    }),
-  )
+    })
+  })
 }
 
 async function create(cluster: Cluster, client: ClusterClient): Promise<void> {
@@ -71,6 +72,13 @@ async function startAgain(context: Context, cluster: Cluster, client: ClusterCli
   if (reason !== undefined) context.samples.skipped.set("many-replicas, from a cold page cache", reason)
   await cluster.start()
   await client.untilWhole(topics)
+}
+
+async function rateAfterWarming(context: Context, cluster: Cluster, client: ClusterClient): Promise<number> {
+  await client.createTopic("load", replicatedPartitions)
+  const load = { port: cluster.ports[0]!, topic: "load", partitions: replicatedPartitions, recordBytes, acks: -1 }
+  await context.generator.produce({ ...load, records: 300_000, acks: -1 })
+  return rate(context, cluster)
 }
 
 /** Median of a few short loads: one alone scatters more than what is looked for. */
