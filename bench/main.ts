@@ -103,7 +103,7 @@ async function main(): Promise<void> {
     const asked = rows.filter((row) => row.group === group && selected.rows.has(row.row))
     if (asked.length === 0) continue
     await groups[group](context)
-    const results = samples.results(before, date)
+    const results = samples.results(before, date, options.note)
     process.stdout.write(
       `\n${plainTable(results, new Set(asked.flatMap((row) => row.figures.map(({ id }) => id))))}\n\n`,
     )

@@ -19,9 +19,11 @@ export interface Options {
   readonly generator: string | undefined
   /** Where brokers keep their data during a run. */
   readonly data: string | undefined
+  /** Said beside the figures of this run. */
+  readonly note: string | undefined
 }
 
-export const usage = `npm run bench [-- names...] [--runs N] [--quick] [--peer DIR|none] [--generator PATH|typescript] [--data DIR]`
+export const usage = `npm run bench [-- names...] [--runs N] [--quick] [--peer DIR|none] [--generator PATH|typescript] [--data DIR] [--note TEXT]`
 
 const runsDefault = 5
 const runsQuick = 3
@@ -36,7 +38,7 @@ export function parseOptions(
   for (let index = 0; index < args.length; index++) {
     const argument = args[index]!
     if (argument === "--quick") quick = true
-    else if (["--runs", "--peer", "--generator", "--data"].includes(argument)) {
+    else if (["--runs", "--peer", "--generator", "--data", "--note"].includes(argument)) {
       const value = args[++index]
       if (value === undefined) throw new UsageError(`${argument} wants a value`)
       given.set(argument, value)
@@ -53,5 +55,6 @@ export function parseOptions(
     peer: given.get("--peer") ?? environment.OTTLA_KAFKA,
     generator: given.get("--generator") ?? environment.OTTLA_RDKAFKA_PERFORMANCE,
     data: given.get("--data"),
+    note: given.get("--note"),
   }
 }

@@ -29,6 +29,16 @@ test("a row holds medians, and the figure of the run before", () => {
   })
 })
 
+test("what was out of the ordinary is said beside the figures of that run, until they are measured again", () => {
+  const text = (results: ReturnType<Samples["results"]>) => resultsText(results, run)
+  const samples = new Samples()
+  samples.add("start/time", "ottla", 150)
+  const noted = samples.results({}, "2026-01-01", "the machine was shared")
+  assert.match(text(noted), /- the machine was shared/)
+  assert.deepEqual(readResults(text(noted)), noted)
+  assert.doesNotMatch(text(samples.results(noted, "2026-01-02")), /machine was shared/)
+})
+
 test("a row that was not run keeps what it had", () => {
   const samples = new Samples()
   samples.add("start/time", "ottla", 150)

@@ -17,6 +17,8 @@ export interface Medians {
   readonly limit?: number
   /** Ottla's figure of the run before. */
   readonly previous?: number
+  /** What was out of the ordinary in this run. */
+  readonly note?: string
 }
 
 export type Results = Readonly<Record<string, Medians>>
@@ -44,7 +46,7 @@ export class Samples {
     return this.#values.get(`${id} ${subject}`) ?? []
   }
 
-  results(before: Results, date: string): Results {
+  results(before: Results, date: string, note?: string): Results {
     const results: Record<string, Medians> = { ...before }
     for (const { id } of figures) {
       const [own, peer, limit] = [this.of(id, "ottla"), this.of(id, "kafka"), this.of(id, "limit")]
@@ -57,6 +59,7 @@ export class Samples {
         ...defined("kafka", median(peer)),
         ...defined("limit", median(limit)),
         ...defined("previous", previous),
+        ...(note !== undefined && { note }),
       }
     }
     return results
@@ -165,6 +168,10 @@ export function resultsText(results: Results, run: RunDescription): string {
       return `| ${[...cells(figure, medians), `${medians.runs}, ${medians.date}`].join(" | ")} |`
     }),
   ]
+  const notes = (list: readonly Figure[]) => {
+    const said = [...new Set(list.flatMap(({ id }) => results[id]?.note ?? []))]
+    return said.length === 0 ? [] : [...said.map((note) => `- ${note}`), ""]
+  }
   const measured = groupNames.map((group) => ({
     group,
     list: rows.filter((row) => row.group === group).flatMap((row) => row.figures.filter(({ id }) => results[id])),
@@ -185,7 +192,7 @@ export function resultsText(results: Results, run: RunDescription): string {
     "",
     ...measured
       .filter(({ list }) => list.length > 0)
-      .flatMap(({ group, list }) => [`## ${group}`, "", ...table(list), ""]),
+      .flatMap(({ group, list }) => [`## ${group}`, "", ...table(list), "", ...notes(list)]),
     ...(limits.length === 0
       ? []
       : [
