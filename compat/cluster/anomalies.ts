@@ -10,6 +10,9 @@ import { type ClientEvent, Recorder, type RecordedEvent } from "./recorder.js"
 type Planter = (events: readonly RecordedEvent[], random: SeededRandom) => RecordedEvent[] | undefined
 type EventOf<K extends ClientEvent["kind"]> = RecordedEvent & { readonly event: Extract<ClientEvent, { kind: K }> }
 
+/** As librdkafka has it. */
+const offsetUnknown = -1001
+
 const ofKind = <K extends ClientEvent["kind"]>(events: readonly RecordedEvent[], kind: K): EventOf<K>[] =>
   events.filter((one): one is EventOf<K> => one.event.kind === kind)
 
@@ -33,6 +36,14 @@ const planters: Readonly<Record<string, Planter>> = {
     if (acked === undefined) return undefined
     const { partition, offset } = acked.event
     return events.filter((one) => !isAt(partition, offset)(one))
+  },
+  /** As `lost`, of a record of which the broker did not say where it is. */
+  "lost somewhere"(events, random) {
+    const acked = pick(ofKind(events, "acked"), random)
+    if (acked === undefined) return undefined
+    const { partition, offset } = acked.event
+    const elsewhere = { ...acked, event: { ...acked.event, offset: offsetUnknown } }
+    return events.filter((one) => !isAt(partition, offset)(one)).map((one) => (one === acked ? elsewhere : one))
   },
   /** The same record once more, at the end of its partition. */
   duplicated(events, random) {

@@ -10,7 +10,7 @@ import type { ClusterNetwork } from "./network.js"
 import type { Recorder } from "./recorder.js"
 import type { ClusterView } from "./view.js"
 
-const auditor = "audit"
+export const auditor = "audit"
 
 export async function audit(
   topic: string,

@@ -62,13 +62,12 @@ export function shuffled<T>(list: readonly T[], random: SeededRandom): T[] {
   return list.map(() => rest.splice(random.int(rest.length), 1)[0]!)
 }
 
-/** Leads something and is not the active controller. */
+/** Leads something and is not the active controller, but where only that leads: the others stood still lately, and are given nothing for a time. */
 export const chooseLeader = (scene: Scene): FaultTarget => {
-  const leaders = scene.cluster.nodes.filter(
-    ({ id }) => id !== scene.controller && scene.partitions.some(({ leader }) => leader === id),
-  )
-  expect(leaders.length > 0, "only the controller leads")
-  return targetOf(scene, [leaders[scene.random.int(leaders.length)]!])
+  const leaders = scene.cluster.nodes.filter(({ id }) => scene.partitions.some(({ leader }) => leader === id))
+  const others = leaders.filter(({ id }) => id !== scene.controller)
+  const among = others.length > 0 ? others : leaders
+  return targetOf(scene, [among[scene.random.int(among.length)]!])
 }
 
 const killOne = {

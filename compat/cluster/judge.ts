@@ -6,11 +6,14 @@
 import { judgeHistory } from "../../src/sim/checkers/history/judge-history.js"
 import type { SeededRandom } from "../random.js"
 import { expect } from "../work.js"
+import { auditor } from "./auditor.js"
 import { anomalies, plant } from "./anomalies.js"
 import type { Recorder } from "./recorder.js"
 
-export const judge = (recorder: Recorder, topic: string, partitions: number): string[] =>
-  judgeHistory(recorder.history(topic, partitions))
+export const judge = (recorder: Recorder, topic: string, partitions: number): string[] => [
+  ...judgeHistory(recorder.history(topic, partitions)),
+  ...recorder.missing(auditor).map((what) => `acknowledged, though not where, and not there: ${what}`),
+]
 
 /** Throws when an anomaly, planted into what was recorded, would go unseen. */
 export function proveJudge(recorder: Recorder, topic: string, partitions: number, random: SeededRandom): void {

@@ -73,7 +73,7 @@ export class Recorder {
         case "acked": {
           const value = values.get(`${client}:${event.number}`)
           if (value === undefined) throw new Error(`${client} had ${event.number} acknowledged and never sent it`)
-          history.acknowledged(value, event.offset, true)
+          if (event.offset >= 0) history.acknowledged(value, event.offset, true)
           break
         }
         case "at":
@@ -103,6 +103,20 @@ export class Recorder {
       }
     }
     return history
+  }
+
+  /**
+   * What was acknowledged without being told where (librdkafka takes DUPLICATE_SEQUENCE_NUMBER for success: the broker remembers that it has had it, not where), and is not among
+   * what `reader` has read.
+   */
+  missing(reader: string): string[] {
+    const read = new Set<string>()
+    for (const { client, event } of this.events)
+      if (client === reader && event.kind === "read") read.add(event.payload.split(":", 2).join(":"))
+    return this.events.flatMap(({ client, event }) => {
+      if (event.kind !== "acked" || event.offset >= 0 || read.has(`${client}:${event.number}`)) return []
+      return [`${client}:${event.number} of partition ${event.partition}`]
+    })
   }
 
   inOrder(): RecordedEvent[] {

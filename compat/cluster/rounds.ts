@@ -96,9 +96,9 @@ export async function playRounds(plan: RoundsPlan, options: Options): Promise<bo
   }
   await network.close()
   const all = journal === undefined ? reports : readJournal(journal)
-  for (const { name } of wanted) {
+  for (const name of new Set(all.map(({ fault }) => fault))) {
     const gaps = all.filter(({ fault }) => fault === name).map(({ gapMs }) => gapMs)
-    if (gaps.length > 0) say(`gap in acknowledgements, ${name}: ${summary(gaps)}`)
+    say(`gap in acknowledgements, ${name}: ${summary(gaps)}`)
   }
   say(
     `${reports.length} rounds, ${acknowledged} acknowledged, ${failed} failed, ` +
