@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: Ottla beside Apache Kafka, and beside what the machine can do.
  *
- * Owns the order of the groups and what becomes of the figures: a table on stdout and `bench/RESULTS.md`, written after every group so that
+ * Owns the order of the groups and what becomes of the figures: a table on stdout and `bench/RESULTS.md`, written after every group and at a signal, so that
  * an end at any moment keeps what was measured.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
@@ -72,7 +72,12 @@ async function main(): Promise<void> {
     )
   }
   const processes = new Processes()
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1))
+  let keep = () => {}
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.on(signal, () => {
+      keep()
+      process.exit(1)
+    })
   const program = await rdkafkaProgram(processes, work, options.generator, say)
   const generator = "path" in program ? rdkafkaPerformance(processes, program.path) : typescriptGenerator(processes)
   if ("missing" in program)
@@ -99,10 +104,7 @@ async function main(): Promise<void> {
   const resultsFile = join(root, "bench", "RESULTS.md")
   const before = existsSync(resultsFile) ? readResults(readFileSync(resultsFile, "utf8")) : {}
   const date = new Date().toISOString().slice(0, 10)
-  for (const group of groupNames) {
-    const asked = rows.filter((row) => row.group === group && selected.rows.has(row.row))
-    if (asked.length === 0) continue
-    await groups[group](context)
+  const report = (asked: readonly (typeof rows)[number][]) => {
     const results = samples.results(before, date, options.note)
     process.stdout.write(
       `\n${plainTable(results, new Set(asked.flatMap((row) => row.figures.map(({ id }) => id))))}\n\n`,
@@ -118,6 +120,13 @@ async function main(): Promise<void> {
         skipped: samples.skipped,
       }),
     )
+  }
+  for (const group of groupNames) {
+    const asked = rows.filter((row) => row.group === group && selected.rows.has(row.row))
+    if (asked.length === 0) continue
+    keep = () => report(asked)
+    await groups[group](context)
+    keep()
   }
   for (const [name, why] of samples.skipped) say(`not measured: ${name}: ${why}`)
 }
