@@ -105,10 +105,10 @@ export class ReplicaLogs {
     return isr.some((brokerId) => brokerId !== this.options.nodeId)
   }
 
-  /** An empty log in its place would be taken for one that has everything. */
-  isCountedOn({ leader, isr, elr }: PartitionImage): boolean {
+  /** An empty log in its place would be taken for one that has everything, or the most of what there is. */
+  isCountedOn({ leader, isr, elr, lastKnownElr }: PartitionImage): boolean {
     const { nodeId } = this.options
-    return leader === nodeId || isr.includes(nodeId) || elr.includes(nodeId)
+    return leader === nodeId || [isr, elr, lastKnownElr].some((members) => members.includes(nodeId))
   }
 
   #liesInFailedDirectory(state: PartitionImage): boolean {

@@ -549,6 +549,24 @@ test("a replica whose directory fails begins anew in another one, when it is cou
   )
 })
 
+test("the replica that led last is not replaced by an empty one, for there may be nothing else to go on with", async () => {
+  await inReplicationWorld(
+    async (t) => {
+      await t.createTopic("t", { replicas: [2], configs: { "min.insync.replicas": "1" } })
+      await t.produceAll(5)
+      const { logs } = t.lives[2]!
+      const log = t.log(2)
+      const failed = logs.directoryOf(log)
+      failed.fail(new DiskError("EIO", "sync", failed.path))
+      // Under a policy weaker than flush it may lack what it had acknowledged (KIP-966).
+      t.controller.change("t", 0, { leader: -1, isr: [], elr: [], lastKnownElr: [2] })
+      await t.pass(100)
+      assert.equal(t.log(2), log)
+    },
+    { directories: ["/a", "/b"] },
+  )
+})
+
 /** Of the first batch: its magic, outside what its checksum covers. */
 const damage = (t: ReplicationTest, id: number) =>
   t.nodes[id]!.disk.flipBit(`${t.log(id).path}/${segmentName(0)}.log`, 16)
