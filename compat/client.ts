@@ -261,6 +261,15 @@ export class WireClient {
     return { errorCode, baseOffset }
   }
 
+  /** As `produce`, to whoever leads by then. Errors: throws on any other error than that it is led elsewhere. */
+  produceToLeader(topic: string, partition: number, records: Buffer): Promise<{ baseOffset: number }> {
+    return this.#routes.atLeader(topic, partition, async (client) => {
+      const { errorCode, baseOffset } = await client.produce(topic, partition, records)
+      if (errorCode !== 0) throw new BrokerError(`produce to ${topic}-${partition}`, errorCode)
+      return { baseOffset }
+    })
+  }
+
   /** What is there from `offset` on, without waiting. Batches start at or before `offset`. */
   async fetch(
     topic: string,
