@@ -187,8 +187,10 @@ export class ReplicaLogs {
         topicId: log.topicId,
       })
     }
-    // By its turn the metadata may have given the place back.
-    const remove = async (log: Log) => (isRemoved(log) ? this.delete(log) : undefined)
+    // By its turn the metadata may have given the place back, or another change have taken the log away.
+    const isHere = (log: Log) =>
+      [logs.get(log.topic, log.partition), logs.getFuture(log.topic, log.partition)].includes(log)
+    const remove = async (log: Log) => (isRemoved(log) && isHere(log) ? this.delete(log) : undefined)
     if (removed.length > 0) this.enqueue(() => inParallel(removed, remove))
   }
 }
