@@ -19,7 +19,7 @@ function recorded(): Recorder {
 }
 
 const topic = "kills-1"
-const seeds = Array.from({ length: 20 }, (_, index) => index + 1)
+const seeds = Array.from({ length: 100 }, (_, index) => index + 1)
 
 test("a cluster that lost its leader, and nothing else, is found without fault", () => {
   assert.deepEqual(judge(recorded(), topic, 1), [])

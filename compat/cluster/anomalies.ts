@@ -147,9 +147,15 @@ const planters: Readonly<Record<string, Planter>> = {
 
 export const anomalies: readonly string[] = Object.keys(planters)
 
+/** The last record of a sender, for one, has none to change places with. */
+const drawsMax = 50
+
 /** A copy of what was recorded, with the anomaly in it. `undefined`: there is no place for it. */
 export function plant(anomaly: string, recorder: Recorder, random: SeededRandom): Recorder | undefined {
-  const planted = planters[anomaly]!(recorder.inOrder(), random)
-  if (planted === undefined) return undefined
-  return new Recorder(planted)
+  const events = recorder.inOrder()
+  for (let draws = 0; draws < drawsMax; draws++) {
+    const planted = planters[anomaly]!(events, random)
+    if (planted !== undefined) return new Recorder(planted)
+  }
+  return undefined
 }
