@@ -65,7 +65,7 @@ export class LoadedTopic {
     hasStaleLeaders: boolean,
   ): Promise<LoadedTopic> {
     const loaded = new LoadedTopic(cluster, topic, partitions)
-    await loaded.view.ask((client) => client.createTopic(topic, partitions, {}, nodeCount).catch(() => undefined))
+    await loaded.view.ask((client) => client.createTopic(topic, partitions, {}, nodeCount))
     await loaded.view.inSync(topic)
     for (const command of await loadClients({ bootstrap: cluster.bootstrap, topic, partitions, hasStaleLeaders }))
       loaded.#clients.push(await ClientProcess.start(command, loaded.recorder))
