@@ -3,6 +3,7 @@
  *
  * Owns walking Kafka's folders and files; asks no node. Reads again only what changed. What a node holds in memory alone is not seen.
  */
+import { firstEndingAfter } from "./checkers/cluster/committed-records.js"
 import {
   batchBaseOffset,
   batchBytes,
@@ -56,14 +57,7 @@ export class StoredLog {
 
   /** Index of the first batch that ends after the offset. */
   indexOf(offset: number): number {
-    let low = 0
-    let high = this.batches.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (this.batches[middle]!.nextOffset > offset) high = middle
-      else low = middle + 1
-    }
-    return low
+    return firstEndingAfter(this.batches, offset)
   }
 
   at(offset: number): StoredBatch | undefined {

@@ -33,14 +33,7 @@ class Committed implements BatchList {
   endOffset = 0
 
   indexOf(offset: number): number {
-    let low = 0
-    let high = this.batches.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (this.batches[middle]!.nextOffset > offset) high = middle
-      else low = middle + 1
-    }
-    return low
+    return firstEndingAfter(this.batches, offset)
   }
 }
 
@@ -133,4 +126,16 @@ export class CommittedRecords {
     if (mustHoldAll && missing !== undefined && missing.nextOffset <= to)
       this.report(`${name}: ${who} ends at ${log.endOffset}, and ${show(missing)} is committed`)
   }
+}
+
+/** Index of the first of the batches, which are in order, that ends after the offset. */
+export function firstEndingAfter(batches: readonly { readonly nextOffset: number }[], offset: number): number {
+  let low = 0
+  let high = batches.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (batches[middle]!.nextOffset > offset) high = middle
+    else low = middle + 1
+  }
+  return low
 }

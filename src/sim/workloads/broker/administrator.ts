@@ -9,17 +9,14 @@ import type { Env } from "../../../env/env.js"
 import { Errors } from "../../../protocol/errors.js"
 import type { Api, RequestInputOf } from "../../../protocol/message.js"
 import { alterReplicaLogDirs } from "../../../protocol/messages/alter-replica-log-dirs.js"
-import { createPartitions } from "../../../protocol/messages/create-partitions.js"
-import { createTopics } from "../../../protocol/messages/create-topics.js"
 import { deleteRecords } from "../../../protocol/messages/delete-records.js"
-import { deleteTopics } from "../../../protocol/messages/delete-topics.js"
 import { describeConfigs } from "../../../protocol/messages/describe-configs.js"
 import { describeLogDirs } from "../../../protocol/messages/describe-log-dirs.js"
-import { incrementalAlterConfigs } from "../../../protocol/messages/incremental-alter-configs.js"
 import { metadata } from "../../../protocol/messages/metadata.js"
 import type { ResponseOf } from "../../../protocol/message.js"
 import type { SimulatedClient } from "../../client.js"
 import type { SeededRandom } from "../../random.js"
+import { TopicChanges } from "../topic-changes.js"
 import { requestTimeoutMs } from "../lives/lives-model.js"
 import { type Model, TopicModel, weakerOf } from "./model.js"
 
@@ -38,6 +35,7 @@ const changingConfigs: Readonly<Record<string, readonly string[]>> = {
 export class Administrator {
   readonly #random: SeededRandom
   readonly name = "administrator"
+  readonly #changes: TopicChanges
   #client: SimulatedClient | undefined
 
   constructor(
@@ -45,6 +43,7 @@ export class Administrator {
     readonly env: Env,
   ) {
     this.#random = model.random.fork(this.name)
+    this.#changes = new TopicChanges((api, request) => this.#ask(api, request), model.history)
   }
 
   async run(): Promise<void> {
@@ -114,21 +113,9 @@ export class Administrator {
     const options = model.options.topics[slot]!
     const name = `topic${slot}`
     for (;;) {
-      const answer = await this.#ask(createTopics, {
-        topics: [
-          {
-            name,
-            numPartitions: options.partitions,
-            replicationFactor: 1,
-            assignments: [],
-            configs: Object.entries(options.configs).map(([key, value]) => ({ name: key, value })),
-          },
-        ],
-        timeoutMs: 5000,
-      })
+      const made = await this.#changes.create(name, 1, options)
       if (model.isOver) return
-      const result = answer?.topics[0]
-      if (result?.errorCode === Errors.NONE) return this.#made(slot, name, result.topicId)
+      if (made !== undefined) return this.#made(slot, name, made)
       // Refused for want of room, or no answer: it may be there all the same.
       const found = await this.#find(name)
       if (found !== undefined) return this.#made(slot, name, found)
@@ -156,36 +143,18 @@ export class Administrator {
     model.topics[slot] = topic
     model.everyTopic.push(topic)
     model.counts.topics += 1
-    this.#acknowledged(`topic ${topicId}`, "exists")
-    this.#acknowledged(`partitions of ${topicId}`, String(options.partitions))
-    for (const [key, value] of Object.entries(options.configs)) this.#acknowledged(`${key} of ${topicId}`, value)
-  }
-
-  #acknowledged(fact: string, value: string): void {
-    this.model.history.observe({ kind: "fact acknowledged", fact, value })
-  }
-
-  #written(fact: string, value: string): void {
-    this.model.history.observe({ kind: "fact written", fact, value })
+    this.#changes.made(topicId, options)
   }
 
   async #recreate(slot: number, topic: TopicModel): Promise<void> {
     const { model } = this
     topic.isLive = false
-    const fact = `topic ${topic.topicId}`
-    this.#written(fact, "is gone")
-    for (;;) {
-      const answer = await this.#ask(deleteTopics, {
-        topics: [{ name: null, topicId: topic.topicId }],
-        topicNames: [],
-        timeoutMs: 5000,
-      })
-      const errorCode = answer?.responses[0]?.errorCode
-      if (errorCode === Errors.NONE || errorCode === Errors.UNKNOWN_TOPIC_ID) break
-      if (model.isEnding || model.isOver) return
+    const isGone = await this.#changes.delete(topic, async () => {
+      if (model.isEnding || model.isOver) return false
       await model.pause(this.env, this.#random.int(1000))
-    }
-    this.#acknowledged(fact, "is gone")
+      return true
+    })
+    if (!isGone) return
     model.counts.deletedTopics += 1
     if (this.#random.chance(0.3)) await model.pause(this.env, this.#random.int(5000))
     await this.#create(slot)
@@ -215,18 +184,7 @@ export class Administrator {
   }
 
   async #addPartition(topic: TopicModel): Promise<void> {
-    if (topic.partitions >= 6) return
-    const count = topic.partitions + 1
-    const fact = `partitions of ${topic.topicId}`
-    this.#written(fact, String(count))
-    const answer = await this.#ask(createPartitions, {
-      topics: [{ name: topic.name, count, assignments: null }],
-      timeoutMs: 5000,
-      validateOnly: false,
-    })
-    if (answer?.results[0]?.errorCode !== Errors.NONE) return
-    this.#acknowledged(fact, String(count))
-    topic.partitions = count
+    if (topic.partitions < 6) await this.#changes.addPartition(topic)
   }
 
   async #changeConfig(topic: TopicModel): Promise<void> {
@@ -234,26 +192,12 @@ export class Administrator {
     const { model } = this
     const key = random.pick(Object.keys(changingConfigs))
     const value = random.pick(changingConfigs[key]!)
-    const fact = `${key} of ${topic.topicId}`
     if (key === "ottla.flush.policy") {
       // A weaker policy would leave little to check: only topics that have one already change it.
       if (topic.options.flushPolicy !== "memory") return
       topic.flushPolicy = weakerOf(topic.flushPolicy, value as FlushPolicy)
     }
-    this.#written(fact, value)
-    const answer = await this.#ask(incrementalAlterConfigs, {
-      resources: [
-        {
-          resourceType: topicResource,
-          resourceName: topic.name,
-          configs: [{ name: key, configOperation: 0, value }],
-        },
-      ],
-      validateOnly: false,
-    })
-    if (answer?.responses[0]?.errorCode !== Errors.NONE) return
-    model.counts.configChanges += 1
-    this.#acknowledged(fact, value)
+    if (await this.#changes.changeConfig(topic, key, value)) model.counts.configChanges += 1
   }
 
   async #move(topic: TopicModel): Promise<void> {

@@ -7,18 +7,14 @@ import type { Env } from "../../../env/env.js"
 import { Errors } from "../../../protocol/errors.js"
 import type { Api, RequestInputOf, ResponseOf } from "../../../protocol/message.js"
 import { alterPartitionReassignments } from "../../../protocol/messages/alter-partition-reassignments.js"
-import { createPartitions } from "../../../protocol/messages/create-partitions.js"
-import { createTopics } from "../../../protocol/messages/create-topics.js"
 import { deleteRecords } from "../../../protocol/messages/delete-records.js"
-import { deleteTopics } from "../../../protocol/messages/delete-topics.js"
 import { electLeaders } from "../../../protocol/messages/elect-leaders.js"
-import { incrementalAlterConfigs } from "../../../protocol/messages/incremental-alter-configs.js"
 import { metadata } from "../../../protocol/messages/metadata.js"
 import type { SeededRandom } from "../../random.js"
+import { TopicChanges } from "../topic-changes.js"
 import { ClusterClient } from "./cluster-client.js"
 import { type ClusterModel, ClusterTopic } from "./model.js"
 
-const topicResource = 2
 const zeroId = "AAAAAAAAAAAAAAAAAAAAAA"
 const partitionsMax = 8
 
@@ -32,6 +28,7 @@ const changingConfigs: Readonly<Record<string, readonly string[]>> = {
 export class ClusterAdministrator {
   readonly #random: SeededRandom
   readonly #client: ClusterClient
+  readonly #changes: TopicChanges
 
   constructor(
     readonly model: ClusterModel,
@@ -40,6 +37,7 @@ export class ClusterAdministrator {
   ) {
     this.#random = model.random.fork("administrator")
     this.#client = new ClusterClient(model, env, "administrator", this.#random, 10_000)
+    this.#changes = new TopicChanges((api, request) => this.#ask(api, request), model.facts)
   }
 
   async run(): Promise<void> {
@@ -89,20 +87,8 @@ export class ClusterAdministrator {
     const options = model.options.topics[slot]!
     const name = `topic${slot}`
     while (!model.isOver) {
-      const answer = await this.#ask(createTopics, {
-        topics: [
-          {
-            name,
-            numPartitions: options.partitions,
-            replicationFactor: options.replicationFactor,
-            assignments: [],
-            configs: Object.entries(options.configs).map(([key, value]) => ({ name: key, value })),
-          },
-        ],
-        timeoutMs: 5000,
-      })
-      const result = answer?.topics[0]
-      if (result?.errorCode === Errors.NONE) return this.#made(slot, name, result.topicId)
+      const made = await this.#changes.create(name, options.replicationFactor, options)
+      if (made !== undefined) return this.#made(slot, name, made)
       // Refused because too few brokers are there, or no answer: it may be there all the same.
       const found = await this.#find(name)
       if (found !== undefined) return this.#made(slot, name, found)
@@ -131,36 +117,18 @@ export class ClusterAdministrator {
     model.topics[slot] = topic
     model.everyTopic.push(topic)
     model.counts.topics += 1
-    this.#acknowledged(`topic ${topicId}`, "exists")
-    this.#acknowledged(`partitions of ${topicId}`, String(options.partitions))
-    for (const [key, value] of Object.entries(options.configs)) this.#acknowledged(`${key} of ${topicId}`, value)
-  }
-
-  #acknowledged(fact: string, value: string): void {
-    this.model.facts.observe({ kind: "fact acknowledged", fact, value })
-  }
-
-  #written(fact: string, value: string): void {
-    this.model.facts.observe({ kind: "fact written", fact, value })
+    this.#changes.made(topicId, options)
   }
 
   async #recreate(slot: number, topic: ClusterTopic): Promise<void> {
     const { model } = this
     topic.isLive = false
-    const fact = `topic ${topic.topicId}`
-    this.#written(fact, "is gone")
-    for (;;) {
-      const answer = await this.#ask(deleteTopics, {
-        topics: [{ name: null, topicId: topic.topicId }],
-        topicNames: [],
-        timeoutMs: 5000,
-      })
-      const errorCode = answer?.responses[0]?.errorCode
-      if (errorCode === Errors.NONE || errorCode === Errors.UNKNOWN_TOPIC_ID) break
-      if (model.isEnding || model.isOver) return
+    const isGone = await this.#changes.delete(topic, async () => {
+      if (model.isEnding || model.isOver) return false
       await this.#pause(this.#random.int(1000))
-    }
-    this.#acknowledged(fact, "is gone")
+      return true
+    })
+    if (!isGone) return
     model.counts.deletedTopics += 1
     if (this.#random.chance(0.3)) await this.#pause(this.#random.int(3000))
     await this.#create(slot)
@@ -189,35 +157,14 @@ export class ClusterAdministrator {
   }
 
   async #addPartition(topic: ClusterTopic): Promise<void> {
-    if (topic.partitions >= partitionsMax) return
-    const count = topic.partitions + 1
-    const fact = `partitions of ${topic.topicId}`
-    this.#written(fact, String(count))
-    const answer = await this.#ask(createPartitions, {
-      topics: [{ name: topic.name, count, assignments: null }],
-      timeoutMs: 5000,
-      validateOnly: false,
-    })
-    if (answer?.results[0]?.errorCode !== Errors.NONE) return
-    this.#acknowledged(fact, String(count))
-    topic.partitions = count
+    if (topic.partitions < partitionsMax) await this.#changes.addPartition(topic)
   }
 
   async #changeConfig(topic: ClusterTopic): Promise<void> {
     const random = this.#random
     const key = random.pick(Object.keys(changingConfigs))
     const value = random.pick(changingConfigs[key]!)
-    const fact = `${key} of ${topic.topicId}`
-    this.#written(fact, value)
-    const answer = await this.#ask(incrementalAlterConfigs, {
-      resources: [
-        { resourceType: topicResource, resourceName: topic.name, configs: [{ name: key, configOperation: 0, value }] },
-      ],
-      validateOnly: false,
-    })
-    if (answer?.responses[0]?.errorCode !== Errors.NONE) return
-    this.model.counts.configChanges += 1
-    this.#acknowledged(fact, value)
+    if (await this.#changes.changeConfig(topic, key, value)) this.model.counts.configChanges += 1
   }
 
   async #electLeaders(topic: ClusterTopic): Promise<void> {
