@@ -13,6 +13,8 @@ export interface CheckContext {
   readonly against: "ottla" | "kafka"
   /** With which settings. */
   readonly brokerSettings: Readonly<Record<string, string>>
+  /** While it runs, leaderships go from node to node, and nodes die. */
+  readonly leadersMove: boolean
   /** A topic name nobody else uses. */
   topic(purpose: string): string
 }
@@ -31,4 +33,15 @@ export interface Check {
   /** True: runs only when it is asked for by its name. */
   readonly byNameOnly?: boolean
   run(context: CheckContext): Promise<string | undefined>
+}
+
+/**
+ * What a producer may ask for where its check expects every record once, at the offset that it was told: where leaders move, what the leader alone acknowledges may be lost, and what is sent
+ * without idempotence may be there twice, on Apache Kafka too.
+ */
+export function exactPromises<Promised extends { readonly acks: number; readonly idempotent: boolean }>(
+  { leadersMove }: CheckContext,
+  promises: readonly Promised[],
+): Promised[] {
+  return promises.map((promise) => (leadersMove ? { ...promise, acks: -1, idempotent: true } : promise))
 }

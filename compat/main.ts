@@ -144,6 +144,7 @@ async function runChecks(): Promise<boolean> {
     dataDirectory,
     against,
     brokerSettings,
+    leadersMove: broker instanceof MovingCluster,
     topic: (purpose) => `${purpose}-${run}`,
   }
   const counts = { PASS: 0, FAIL: 0, SKIP: 0 }

@@ -1,22 +1,25 @@
 /** kafka-python, pure Python: producer, assigned consumer, admin client. */
 import { existsSync, mkdirSync } from "node:fs"
 import { join } from "node:path"
-import type { Check } from "../check.js"
+import { exactPromises, type Check } from "../check.js"
 import { expect, onPath, run, runOk, Skip, tail, workDirectory } from "../work.js"
 
 const requirement = "kafka-python==2.2.15"
 
 const program = `
+import json
 import sys
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
 
-bootstrap, topic = sys.argv[1:]
+bootstrap, topic, promises = sys.argv[1:]
 admin = KafkaAdminClient(bootstrap_servers=bootstrap)
 admin.create_topics([NewTopic(topic, num_partitions=2, replication_factor=min(3, len(admin.describe_cluster()["brokers"])))])
 sent = []
-for acks, codec, idempotent in [("all", None, True), (1, "gzip", False), ("all", "gzip", False)]:
-    producer = KafkaProducer(bootstrap_servers=bootstrap, acks=acks, compression_type=codec, enable_idempotence=idempotent)
+for promise in json.loads(promises):
+    codec = promise["codec"]
+    kept = {"acks": "all" if promise["acks"] == -1 else promise["acks"], "enable_idempotence": promise["idempotent"]}
+    producer = KafkaProducer(bootstrap_servers=bootstrap, compression_type=codec, **kept)
     futures = []
     for i in range(300):
         value = b"value-%d" % (len(sent))
@@ -69,9 +72,15 @@ export async function pythonWith(module: string, requirement: string): Promise<s
 export const kafkaPython: Check = {
   name: "kafka-python",
   about: requirement,
-  async run({ bootstrap, topic }) {
+  async run(context) {
     const python = await pythonWith("kafka", requirement)
-    const output = await runOk(python, ["-c", program, bootstrap, topic("kafka-python")])
+    const promises = exactPromises(context, [
+      { acks: -1, codec: null, idempotent: true },
+      { acks: 1, codec: "gzip", idempotent: false },
+      { acks: -1, codec: "gzip", idempotent: false },
+    ])
+    const arguments_ = [context.bootstrap, context.topic("kafka-python"), JSON.stringify(promises)]
+    const output = await runOk(python, ["-c", program, ...arguments_])
     expect(output.includes("fine"), output)
     return undefined
   },

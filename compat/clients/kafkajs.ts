@@ -4,7 +4,7 @@
  */
 import { createRequire } from "node:module"
 import { join } from "node:path"
-import type { Check } from "../check.js"
+import { exactPromises, type Check } from "../check.js"
 import { expect, expectEqual, npmPackages } from "../work.js"
 
 interface FetchedMessage {
@@ -82,7 +82,8 @@ export const kafkajs: Check = {
   name: "kafkajs",
   about: "kafkajs 2.2.4",
   needsAllBrokers: true,
-  async run({ bootstrap, topic }) {
+  async run(context) {
+    const { bootstrap, topic } = context
     const directory = await npmPackages("npm", ["kafkajs@2.2.4", "@platformatic/kafka@1.35.0"])
     process.env.KAFKAJS_NO_PARTITIONER_WARNING = "1"
     const { Kafka, CompressionTypes, logLevel } = createRequire(join(directory, "package.json"))("kafkajs") as Kafkajs
@@ -104,11 +105,11 @@ export const kafkajs: Check = {
       )
       expectEqual(await admin.createTopics({ topics: [{ topic: name, numPartitions: 2 }] }), false, "created again")
       const sent: string[] = []
-      for (const { acks, compression, idempotent } of [
+      for (const { acks, compression, idempotent } of exactPromises(context, [
         { acks: -1, compression: CompressionTypes.None, idempotent: false },
         { acks: 1, compression: CompressionTypes.GZIP, idempotent: false },
         { acks: -1, compression: CompressionTypes.GZIP, idempotent: true },
-      ]) {
+      ])) {
         const producer = kafka.producer({ idempotent, maxInFlightRequests: idempotent ? 1 : null })
         await producer.connect()
         const messages = Array.from({ length: messageCount }, (_, i) => {

@@ -2,7 +2,7 @@
 import { createRequire } from "node:module"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
-import type { Check } from "../check.js"
+import { exactPromises, type Check } from "../check.js"
 import { expect, expectEqual, npmPackages } from "../work.js"
 
 interface Closable {
@@ -66,7 +66,8 @@ async function eventually(act: () => Promise<void>): Promise<void> {
 export const platformaticKafka: Check = {
   name: "platformatic-kafka",
   about: "@platformatic/kafka 1.35.0",
-  async run({ bootstrap, topic }) {
+  async run(context) {
+    const { bootstrap, topic } = context
     const directory = await npmPackages("npm", ["kafkajs@2.2.4", "@platformatic/kafka@1.35.0"])
     const entry = createRequire(join(directory, "package.json")).resolve("@platformatic/kafka")
     const { Producer, Consumer, Admin, stringSerializers } = (await import(pathToFileURL(entry).href)) as Platformatic
@@ -81,10 +82,10 @@ export const platformaticKafka: Check = {
       const sent: string[] = []
       const unavailable: string[] = []
       for (const compression of ["none", "gzip", "snappy", "lz4", "zstd"]) {
-        for (const { acks, idempotent } of [
+        for (const { acks, idempotent } of exactPromises(context, [
           { acks: 1, idempotent: false },
           { acks: -1, idempotent: true },
-        ]) {
+        ])) {
           const producer = new Producer({ ...common, serializers: stringSerializers, idempotent })
           open.push(producer)
           const messages = Array.from({ length: messageCount }, (_, i) => ({

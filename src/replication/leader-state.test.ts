@@ -82,12 +82,21 @@ test("a follower that lost what it had is counted for what it has", () => {
 test("who joins has reached the high watermark and the start of the leader's epoch", () => {
   const t = new LeaderTest({ isr: [0, 1] }, 20)
   t.fetch(2, 19)
-  assert.equal(t.leader.proposeExpansion(10, t), undefined)
+  assert.equal(t.leader.proposeExpansion(10, 0, t), undefined)
   t.fetch(2, 20)
-  assert.equal(t.leader.proposeExpansion(21, t), undefined)
-  assert.deepEqual(t.leader.proposeExpansion(20, t), [0, 1, 2])
+  assert.equal(t.leader.proposeExpansion(21, 0, t), undefined)
+  assert.deepEqual(t.leader.proposeExpansion(20, 0, t), [0, 1, 2])
   // One proposal at a time.
-  assert.equal(t.leader.proposeExpansion(20, t), undefined)
+  assert.equal(t.leader.proposeExpansion(20, 0, t), undefined)
+})
+
+// M1: whoever was not there when records were deleted may lead as soon as it is in sync.
+test("who joins has deleted what the leader has", () => {
+  const t = new LeaderTest({ isr: [0, 1] })
+  t.fetch(2, 50, 12, 29)
+  assert.equal(t.leader.proposeExpansion(50, 30, t), undefined)
+  t.fetch(2, 50, 12, 30)
+  assert.deepEqual(t.leader.proposeExpansion(50, 30, t), [0, 1, 2])
 })
 
 // KIP-841, KIP-903.
@@ -96,9 +105,9 @@ test("who joins is unfenced and is still the process that told its position", ()
   t.fetch(1, 50, 7)
   t.fetch(2, 50)
   t.epochs.delete(2)
-  assert.equal(t.leader.proposeExpansion(20, t), undefined)
+  assert.equal(t.leader.proposeExpansion(20, 0, t), undefined)
   t.fetch(1, 50, 11)
-  assert.deepEqual(t.leader.proposeExpansion(20, t), [0, 1])
+  assert.deepEqual(t.leader.proposeExpansion(20, 0, t), [0, 1])
   assert.deepEqual(t.leader.isrWithEpochs([0, 1], 10), [
     { brokerId: 0, brokerEpoch: 10 },
     { brokerId: 1, brokerEpoch: 11 },
@@ -110,7 +119,7 @@ test("who is proposed counts before the controller has decided, and whoever is t
   const t = new LeaderTest({ isr: [0, 1] })
   t.fetch(1, 50)
   t.fetch(2, 30)
-  t.leader.proposeExpansion(25, t)
+  t.leader.proposeExpansion(25, 0, t)
   t.nowMsNow += 1000
   t.logEndOffset = 60
   t.fetch(1, 60)
@@ -204,10 +213,10 @@ test("the low watermark is that of the live replica that starts first, and unkno
 test("who was refused is not proposed with every fetch", () => {
   const t = new LeaderTest({ isr: [0, 1] })
   t.fetch(2, 50)
-  assert.deepEqual(t.leader.proposeExpansion(50, t), [0, 1, 2])
+  assert.deepEqual(t.leader.proposeExpansion(50, 0, t), [0, 1, 2])
   t.leader.proposalRefused(t.nowMsNow)
   t.fetch(2, 50)
-  assert.equal(t.leader.proposeExpansion(50, t), undefined)
+  assert.equal(t.leader.proposeExpansion(50, 0, t), undefined)
   t.nowMsNow += refusedPauseMs
-  assert.deepEqual(t.leader.proposeExpansion(50, t), [0, 1, 2])
+  assert.deepEqual(t.leader.proposeExpansion(50, 0, t), [0, 1, 2])
 })

@@ -184,14 +184,20 @@ export class LeaderState {
    * Proposes the in-sync set with everyone who may join it; undefined when there is nobody, or a proposal is on its way.
    *
    * Reaching the high watermark is not enough: this leader may not know the whole of it yet. A follower must have reached the start of the leader's epoch, where
-   * everything that was ever committed ends at the latest.
+   * everything that was ever committed ends at the latest. And it must have deleted what this leader has (`ownLogStartOffset`): nobody waited for it then, and as a leader
+   * it would bring it back.
    */
-  proposeExpansion(highWatermark: Offset, brokers: ReplicaBrokers): readonly BrokerId[] | undefined {
+  proposeExpansion(
+    highWatermark: Offset,
+    ownLogStartOffset: Offset,
+    brokers: ReplicaBrokers,
+  ): readonly BrokerId[] | undefined {
     if (this.#proposed !== undefined || brokers.nowMs() - this.#refusedMs < refusedPauseMs) return undefined
     let proposed: BrokerId[] | undefined
     for (const follower of this.#followers) {
-      const { brokerId, safeOffset } = follower
+      const { brokerId, safeOffset, logStartOffset } = follower
       if (this.isInSync(brokerId) || safeOffset < highWatermark || safeOffset < this.epochStartOffset) continue
+      if (logStartOffset < ownLogStartOffset) continue
       if (!this.#isEligible(follower, brokers)) continue
       proposed ??= [...this.#state.isr]
       proposed.push(brokerId)

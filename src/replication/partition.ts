@@ -505,7 +505,8 @@ export class Partition implements LogListener {
 
   /** Asks the controller for an in-sync set with those who have caught up. */
   maybeExpandIsr(): void {
-    if (this.#leader?.proposeExpansion(this.highWatermark, this.home) !== undefined) this.home.isrProposed(this)
+    if (this.#leader?.proposeExpansion(this.highWatermark, this.logStartOffset, this.home) !== undefined)
+      this.home.isrProposed(this)
   }
 
   /** Asks the controller for an in-sync set without those who are too far behind. To be called several times in `replica.lag.time.max.ms`. */

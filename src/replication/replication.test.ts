@@ -612,3 +612,17 @@ test("a follower whose disk is full goes on when there is room", async () => {
     assert.equal((await t.values(2)).length, 4)
   })
 })
+
+test("whoever stops leading while it writes down what it deleted does not say that it is deleted everywhere", async () => {
+  await inReplicationWorld(async (t) => {
+    await t.createTopic()
+    await t.produceAll(6)
+    await t.pass(600)
+    for (const id of [1, 2]) t.cut(0, id)
+    t.nodes[0]!.disk.options.syncLatencyNs = { least: 300e6, spread: 0 }
+    const waiting = deleteBefore(t, 3, 10_000)
+    await t.pass(100)
+    t.controller.elect("t", 0, 1)
+    assert.equal((await waiting).errorCode, Errors.NOT_LEADER_OR_FOLLOWER)
+  })
+})

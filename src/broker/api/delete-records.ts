@@ -50,6 +50,9 @@ async function moveStart(
   const lowWatermark = partition.logStartOffset
   // Many partitions of one request share a write.
   if (!(await services.replicas.checkpointLogStartOffset(partition))) return failed(Errors.KAFKA_STORAGE_ERROR)
+  // Whoever no longer leads cannot know what the others have deleted.
+  const deposed = partition.checkLeader(-1)
+  if (deposed !== Errors.NONE) return failed(deposed)
   const error = await deletedEverywhere(services, partition, Math.min(wanted, lowWatermark), timeoutMs)
   return error === Errors.NONE ? { lowWatermark: partition.lowWatermark, errorCode: Errors.NONE } : failed(error)
 }
