@@ -13,9 +13,12 @@ import { openNetwork } from "./network.js"
 import { ClusterView } from "./view.js"
 
 const firstPort = 32_400
-/** Between two moves. A group whose coordinator moves faster than its sessions end loses nobody: each coordinator gives everybody a full session. */
+/**
+ * Between two moves. A group whose coordinator moves faster than its sessions end loses nobody: each coordinator gives everybody a full session, and a rebalance that it did not
+ * end is forgotten with it. So there is time for a session of the members (6 s) and a rebalance.
+ */
 const calmMs = 400
-const groupCalmMs = 7_000
+const groupCalmMs = 12_000
 const inSyncTimeoutMs = 60_000
 const lookAgainMs = 50
 
@@ -91,29 +94,31 @@ export class MovingCluster {
 
   async #move(betweenMs: number, kills: boolean): Promise<void> {
     for (let victim = 2; this.#isMoving; victim = victim === nodeCount ? 2 : victim + 1) {
-      const before = await this.#leaderships()
-      await this.#view.ask(rotate)
-      await this.#view.electPreferred()
+      await this.#counted(async () => {
+        await this.#view.ask(rotate)
+        await this.#view.electPreferred()
+      })
       await this.#stay(betweenMs)
-      if (kills) {
+      if (!kills) continue
+      await this.#counted(async () => {
         await this.cluster.node(victim).kill()
         await pause(calmMs)
-        await this.cluster.node(victim).start()
-        await this.#stay(betweenMs)
-      }
-      this.moves += (await this.#leaderships()) - before
+      })
+      await this.cluster.node(victim).start()
+      await this.#stay(betweenMs)
     }
+  }
+
+  async #counted(act: () => Promise<void>): Promise<void> {
+    const before = new Map((await this.#view.ask(allReplicas)).map((one) => [nameOf(one), one.leaderEpoch]))
+    await act()
+    for (const one of await this.#view.ask(allReplicas))
+      this.moves += one.leaderEpoch - (before.get(nameOf(one)) ?? one.leaderEpoch)
   }
 
   async #stay(ms: number): Promise<void> {
     const deadlineMs = Date.now() + ms
     while (this.#isMoving && Date.now() < deadlineMs) await pause(lookAgainMs)
-  }
-
-  /** How many there have been of all partitions that there are. */
-  async #leaderships(): Promise<number> {
-    const all = await this.#view.ask(allReplicas)
-    return all.reduce((sum, { leaderEpoch }) => sum + leaderEpoch, 0)
   }
 
   async stop(): Promise<void> {
@@ -124,6 +129,8 @@ export class MovingCluster {
 
 /** Whatever a check sets for one broker. */
 const replicatedSettings = { "offsets.topic.replication.factor": "3" }
+
+const nameOf = ({ topic, partition }: Replicas) => `${topic}-${partition}`
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
