@@ -9,6 +9,8 @@ import type { MetadataImage } from "../metadata/image.js"
 interface Session {
   readonly brokerEpoch: BrokerEpoch
   lastContactMs: number
+  /** Whether this controller has had a heartbeat of it, and its connection has not broken since. */
+  isConnected: boolean
   metadataOffset: Offset
   shutdownOffset: Offset | undefined
   demotedUntilMs: number
@@ -29,6 +31,9 @@ export const slowFactor = 4
 export const slowByMs = 80
 /** For so long without a break, and its broker is demoted. */
 export const slowForMs = 2000
+
+/** A broker is quiet that has not been heard of for so large a part of its session: two heartbeats of the usual four. */
+export const quietParts = 2
 
 /** How soon a node that was silent under the last controller must be heard of by a new one. */
 export const silentGraceMs = 300
@@ -55,7 +60,22 @@ export class BrokerSessions {
   heard(brokerId: BrokerId, brokerEpoch: BrokerEpoch, nowMs: number, metadataOffset?: Offset): void {
     const session = this.#sessionOf(brokerId, brokerEpoch, nowMs)
     session.lastContactMs = nowMs
+    session.isConnected = true
     if (metadataOffset !== undefined) session.metadataOffset = Math.max(session.metadataOffset, metadataOffset)
+  }
+
+  /** The connection that its heartbeats came over is closed. */
+  disconnected(brokerId: BrokerId, brokerEpoch: BrokerEpoch): void {
+    const session = this.#sessions.get(brokerId)
+    if (session?.brokerEpoch === brokerEpoch) session.isConnected = false
+  }
+
+  /** Who lives would have been heard of by now: at once after a broken connection or by a new controller, else every now and then. */
+  isQuiet(brokerId: BrokerId, nowMs: number): boolean {
+    const session = this.#sessions.get(brokerId)
+    if (session === undefined) return true
+    const patienceMs = session.isConnected ? this.timing.sessionTimeoutMs / quietParts : silentGraceMs
+    return nowMs - session.lastContactMs >= Math.min(patienceMs, this.timing.sessionTimeoutMs)
   }
 
   lastContactMs(brokerId: BrokerId): number | undefined {
@@ -158,6 +178,7 @@ export class BrokerSessions {
     const session: Session = {
       brokerEpoch,
       lastContactMs: nowMs,
+      isConnected: false,
       metadataOffset: -1,
       shutdownOffset: undefined,
       demotedUntilMs: Number.NEGATIVE_INFINITY,

@@ -81,10 +81,12 @@ for (const { what, request, code, text } of refused)
 test("while the old life of a broker sends heartbeats, another process with its id is refused; the same one may register again (KIP-631)", () => {
   const t = new ClusterTest()
   t.start([1], { incarnationId: idOf("life", 7) })
-  const second = t.register(1, {}, true)
+  const second = t.register(1, {}, { hasValidSession: true })
   assert.equal("failure" in second && second.failure.errorCode, Errors.DUPLICATE_BROKER_REGISTRATION)
   const epoch = t.epochOf(1)
-  assert.deepEqual(t.register(1, { incarnationId: idOf("life", 7), rack: "r" }, true), { ok: epoch })
+  assert.deepEqual(t.register(1, { incarnationId: idOf("life", 7), rack: "r" }, { hasValidSession: true }), {
+    ok: epoch,
+  })
   const { fenced, rack, brokerEpoch } = t.image.brokers.get(1)!
   assert.deepEqual({ fenced, rack, brokerEpoch }, { fenced: false, rack: "r", brokerEpoch: epoch })
 })
@@ -94,7 +96,19 @@ test("a life that is on its way out does not hold up its successor", () => {
   t.start([1, 2])
   t.topic("a", [[1, 2]])
   t.heartbeat(1, { wantShutDown: true })
-  assert.ok("ok" in t.register(1, {}, true))
+  assert.ok("ok" in t.register(1, {}, { hasValidSession: true }))
+})
+
+test("who holds the directory of a quiet life is its successor; with other directories, or while it is heard of, it is a duplicate", () => {
+  const t = new ClusterTest()
+  t.start([1], { logDirs: [directoryOf(1), directoryOf(1, 1)] })
+  const isRefused = (logDirs: string[], isQuiet: boolean): boolean => {
+    const result = t.register(1, { logDirs }, { hasValidSession: true, isQuiet })
+    return "failure" in result && result.failure.errorCode === Errors.DUPLICATE_BROKER_REGISTRATION
+  }
+  assert.equal(isRefused([directoryOf(1)], false), true)
+  assert.equal(isRefused([directoryOf(1, 2)], true), true)
+  assert.equal(isRefused([directoryOf(1), directoryOf(1, 2)], true), false)
 })
 
 test("the epoch of a broker is the offset of its registration record, also behind the records that end its last life", () => {

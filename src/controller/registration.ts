@@ -20,6 +20,8 @@ export interface RegistrationContext {
   readonly clusterId: string
   /** Whether the broker's last life sent a heartbeat lately. */
   readonly hasValidSession: boolean
+  /** Its connection has broken, or some heartbeats are missing already: it may be over, though its session is not. */
+  readonly isQuiet: boolean
   readonly nextOffset: Offset
 }
 
@@ -64,7 +66,7 @@ function refusal(
   view: ControllerView,
   request: RegistrationRequest,
   existing: BrokerRegistration | undefined,
-  { clusterId, hasValidSession }: RegistrationContext,
+  { clusterId, hasValidSession, isQuiet }: RegistrationContext,
 ): { failure: Failure } | undefined {
   if (request.clusterId !== clusterId)
     return failure(
@@ -76,7 +78,8 @@ function refusal(
     existing !== undefined &&
     hasValidSession &&
     existing.incarnationId !== request.incarnationId &&
-    !existing.inControlledShutdown
+    !existing.inControlledShutdown &&
+    !(isQuiet && holdsDirectoryOf(existing, request))
   )
     return failure(
       Errors.DUPLICATE_BROKER_REGISTRATION,
@@ -90,6 +93,13 @@ function refusal(
   const feature = featureProblem(view, request)
   return feature === undefined ? undefined : failure(Errors.UNSUPPORTED_VERSION, feature)
 }
+
+/**
+ * A directory is locked by one process at a time, so whoever holds it proves that the life which held it before is over. Only a copy of the disk could have the same id: that is why the last
+ * life must be quiet too. It would find out by its next heartbeat, stop, and not be let in again while its successor is heard of.
+ */
+const holdsDirectoryOf = (existing: BrokerRegistration, { logDirs }: RegistrationRequest): boolean =>
+  existing.logDirs.some((directory) => logDirs.includes(directory))
 
 function directoryProblem({ image }: ControllerView, { brokerId, logDirs }: RegistrationRequest): string | undefined {
   if (logDirs.length === 0) return "No directories specified in request"

@@ -39,6 +39,49 @@ test("several silent brokers are fenced one after the other, each decision on wh
     assert.deepEqual([t.isFenced(1), t.isFenced(2), t.leader("a")], [true, true, 3])
   }))
 
+test("the next life on the same disk is let in as soon as the last one's connection has broken, and none while it is heard of (KIP-631)", () =>
+  inControllerWorld(async (t) => {
+    await t.start(1)
+    await t.passTime(silentGraceMs)
+    assert.equal((await t.register(1)).errorCode, Errors.DUPLICATE_BROKER_REGISTRATION)
+    const first = t.image.brokers.get(1)!.brokerEpoch
+    t.silence(1)
+    t.controller.brokerDisconnected(1, first)
+    await t.passTime(silentGraceMs)
+    const otherDisk = { logDirs: [idOf("another disk", 1)] }
+    assert.equal((await t.register(1, otherDisk)).errorCode, Errors.DUPLICATE_BROKER_REGISTRATION)
+    assert.equal((await t.register(1)).errorCode, 0)
+    // Two nodes with copies of one disk do not take turns: the first is told, and stays out while the second is heard of.
+    assert.equal((await t.heartbeat(1, { brokerEpoch: first })).errorCode, Errors.STALE_BROKER_EPOCH)
+    await t.heartbeat(1)
+    t.beat(1)
+    await t.passTime(silentGraceMs)
+    assert.equal((await t.register(1)).errorCode, Errors.DUPLICATE_BROKER_REGISTRATION)
+  }))
+
+test("a connection that breaks and is made anew is no end: heartbeats go on", () =>
+  inControllerWorld(async (t) => {
+    await t.start(1)
+    t.controller.brokerDisconnected(1, t.image.brokers.get(1)!.brokerEpoch)
+    await t.heartbeat(1)
+    await t.passTime(silentGraceMs + 50)
+    assert.equal((await t.register(1)).errorCode, Errors.DUPLICATE_BROKER_REGISTRATION)
+  }))
+
+test("under a new controller the next life of a broker is let in when the last one does not turn up at once", () =>
+  inControllerWorld(async (t) => {
+    await t.start(1, 2)
+    t.silence(1)
+    t.controller.onResigned()
+    t.controller = t.newController()
+    t.controller.onLeadership(2)
+    await t.heartbeat(2)
+    assert.equal((await t.register(1)).errorCode, Errors.DUPLICATE_BROKER_REGISTRATION)
+    await t.passTime(silentGraceMs)
+    assert.equal((await t.register(1)).errorCode, 0)
+    assert.equal((await t.register(2)).errorCode, Errors.DUPLICATE_BROKER_REGISTRATION)
+  }))
+
 test("another life is refused while the last one is heard of, and let in when it is silent", () =>
   inControllerWorld(async (t) => {
     await t.start(1)

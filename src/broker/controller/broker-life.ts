@@ -98,7 +98,7 @@ export class BrokerLife {
     if (silent !== undefined) sessions.wasSilent(silent.id, silent.silentMs)
     this.#arm()
     for (const { brokerId, brokerEpoch, fenced } of head.brokers.values())
-      if (!fenced && brokerId !== this.options.nodeId) void this.disconnected(brokerId, brokerEpoch)
+      if (!fenced && brokerId !== this.options.nodeId) void this.#look(brokerId, brokerEpoch)
   }
 
   onResigned(): void {
@@ -113,6 +113,7 @@ export class BrokerLife {
       const { records, result } = registerBroker(view, request, {
         clusterId: this.options.clusterId,
         hasValidSession: this.#hasValidSession(sessions, view, request.brokerId),
+        isQuiet: sessions.isQuiet(request.brokerId, this.#nowMs()),
         nextOffset,
       })
       if ("ok" in result) sessions.heard(request.brokerId, result.ok, this.#nowMs())
@@ -209,8 +210,14 @@ export class BrokerLife {
     return { throttleTimeMs: 0, errorCode: Errors.NONE, errorMessage: null, ...("failure" in done && done.failure) }
   }
 
-  /** The broker's connection broke. If its process is gone it is fenced now; otherwise its session decides. */
-  async disconnected(brokerId: BrokerId, brokerEpoch: BrokerEpoch): Promise<void> {
+  /** The broker's connection broke. If its process is gone it is fenced now; otherwise its session decides, or its next life. */
+  disconnected(brokerId: BrokerId, brokerEpoch: BrokerEpoch): Promise<void> {
+    this.#sessions?.disconnected(brokerId, brokerEpoch)
+    return this.#look(brokerId, brokerEpoch)
+  }
+
+  /** Whether its process is gone: then it is fenced. */
+  async #look(brokerId: BrokerId, brokerEpoch: BrokerEpoch): Promise<void> {
     const sessions = this.#sessions
     const { probe } = this.options
     const broker = this.#decisions.head.brokers.get(brokerId)

@@ -20,7 +20,7 @@ import { type HeartbeatContext, type HeartbeatResult, onHeartbeat } from "../hea
 import type { Outcome } from "../outcome.js"
 import { PartitionIndex } from "../partition-index.js"
 import { alterPartitionReassignments } from "../reassignment.js"
-import { registerBroker } from "../registration.js"
+import { type RegistrationContext, registerBroker } from "../registration.js"
 
 /** Ids of 22 characters that say who they are: kind and number. */
 export const idOf = (kind: string, number: number): Uuid =>
@@ -82,7 +82,7 @@ export class ClusterTest {
   register(
     brokerId: BrokerId,
     request: Partial<RequestInputOf<typeof brokerRegistration>> = {},
-    hasValidSession = false,
+    session: Partial<Pick<RegistrationContext, "hasValidSession" | "isQuiet">> = {},
   ): Outcome<number> {
     const { records, result } = registerBroker(
       this.view,
@@ -99,7 +99,7 @@ export class ClusterTest {
         logDirs: [directoryOf(brokerId)],
         ...request,
       }),
-      { clusterId, hasValidSession, nextOffset: this.nextOffset },
+      { clusterId, hasValidSession: false, isQuiet: false, ...session, nextOffset: this.nextOffset },
     )
     this.apply(records)
     return result
