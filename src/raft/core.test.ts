@@ -330,6 +330,62 @@ test("a refused connection to the leader makes a follower stand within 50 ms, an
   }
 })
 
+/** A follower of 2 that knows it to be gone and stands for election, and what it asks the others. */
+function standingOf(log: MemoryLog) {
+  const { core, request } = followerOf(log)
+  core.onFetchFailed(request, "refused", 0)
+  core.onTick(core.nextTickMs)
+  assert.equal(core.role, "prospective")
+  const asked = core.take()!.send as OutgoingVote[]
+  return { core, toLeader: asked.find(({ to }) => to === 2)!, toOther: asked.find(({ to }) => to === 3)! }
+}
+const refusedVote = { errorCode: 0, leaderId: -1, epoch: 4, granted: false }
+
+test("who is refused a vote, and for the rest depends on a voter that is gone, does not wait out the election", () => {
+  for (const isGoneFirst of [true, false]) {
+    const { core, toLeader, toOther } = standingOf(MemoryLog.of(4))
+    if (isGoneFirst) core.onRequestFailed(toLeader, "refused", 0)
+    assert.equal(core.role, "prospective", "a voter that starts anew may answer soon")
+    core.onVoteAnswer(toOther, refusedVote, 0)
+    if (!isGoneFirst) core.onRequestFailed(toLeader, "refused", 0)
+    assert.equal(core.role, "follower")
+  }
+})
+
+test("two candidates of one epoch, with the third voter gone, stand again soon", () => {
+  const { core, toOther } = standingOf(MemoryLog.of(4))
+  core.onVoteAnswer(toOther, { ...refusedVote, granted: true }, 0)
+  assert.equal(core.role, "candidate")
+  const asked: OutgoingVote[] = []
+  for (let effects = core.take(); effects !== undefined; effects = core.take()) {
+    if (effects.persist !== undefined) core.onPersisted(effects.persist, 0)
+    asked.push(...([...effects.send, ...effects.sendAfterPersist] as OutgoingVote[]))
+  }
+  core.onVoteAnswer(asked.find(({ to }) => to === 3)!, { ...refusedVote, epoch: 5 }, 0)
+  core.onRequestFailed(asked.find(({ to }) => to === 2)!, "refused", 0)
+  core.onTick(50)
+  assert.equal(core.role, "prospective")
+})
+
+test("a voter whose log is behind asks for votes itself by now: it is asked again", () => {
+  const { core, toOther } = standingOf(MemoryLog.of(4, 4))
+  core.onVoteAnswer(toOther, refusedVote, 0)
+  assert.equal(core.role, "prospective")
+  core.take()
+  const behind = vote({
+    preVote: true,
+    epoch: 4,
+    lastEpoch: 4,
+    lastOffset: 1,
+    candidate: { id: 3, directoryId: zeroUuid },
+  })
+  assert.ok(!core.onVote(behind, undefined, 0).granted)
+  assert.deepEqual(
+    core.take()!.send.map(({ kind, to }) => `${kind} ${to}`),
+    ["vote 3"],
+  )
+})
+
 test("a leader that answers that it is none is gone for its followers", () => {
   const { core, request } = followerOf(MemoryLog.of(4))
   const answer = { errorCode: Errors.NOT_LEADER_OR_FOLLOWER, leaderId: -1, epoch: 4, highWatermark: -1 }

@@ -374,9 +374,12 @@ export class RaftCore {
     }
   }
 
+  /** A voter that nobody listens for is waited for only while nobody has refused: it may be about to start. */
   #isRejected(votes: ReadonlyMap<BrokerId, boolean>): boolean {
     const rejected = this.#voters.ids.filter((id) => votes.get(id) === false).length
-    return rejected > this.#voters.size - this.#voters.majority
+    if (rejected === 0) return false
+    const gone = this.#undecided(votes).filter((id) => this.#requests.isGone(id)).length
+    return rejected + gone > this.#voters.size - this.#voters.majority
   }
 
   /** No majority would vote for this node now: it goes back to what it was. */
@@ -432,6 +435,7 @@ export class RaftCore {
     if (errorCode !== Errors.NONE) return { ...this.#answer(errorCode), granted: false }
     if (request.epoch > this.epoch) this.#becomeUnattached(request.epoch, nowMs, 0)
     const granted = this.#grants(request)
+    if (request.preVote && !granted) this.#hasGivenUpLeader(request.candidate.id)
     if (granted && !request.preVote) {
       const { id, directoryId } = request.candidate
       const isNew = this.#election.votedId === -1
@@ -443,6 +447,14 @@ export class RaftCore {
     }
     this.#advance(nowMs)
     return { ...this.#answer(Errors.NONE), granted }
+  }
+
+  /** A voter whose log is behind asks for votes: if it has refused its own because it still heard from the leader, it would not now. */
+  #hasGivenUpLeader(id: BrokerId): void {
+    const role = this.#role
+    if (role.kind !== "prospective" || role.votes.get(id) !== false) return
+    role.votes.delete(id)
+    this.#requests.askAgain(id)
   }
 
   #voteProblem(request: VoteRequest, voterKey: ReplicaKey | undefined): ErrorCode {
@@ -635,6 +647,7 @@ export class RaftCore {
   /** A vote, begin or end request came to nothing. */
   onRequestFailed(request: OutgoingVote | OutgoingBegin | OutgoingEnd, reason: RequestFailure, nowMs: number): void {
     this.#requests.failed(request, reason, nowMs)
+    if (reason === "refused" && request.round === this.#requests.round) this.#tally(nowMs)
     this.#advance(nowMs)
   }
 

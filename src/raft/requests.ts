@@ -79,7 +79,7 @@ export function retryDelayMs(reason: RequestFailure, failures: number, retryBack
 
 /** One request at a time to each voter, for one stay in a state. */
 export class VoterRequests {
-  readonly #voters = new Map<BrokerId, { inFlight: boolean; nextMs: number; failures: number }>()
+  readonly #voters = new Map<BrokerId, { inFlight: boolean; nextMs: number; failures: number; isGone?: boolean }>()
   #round = 0
 
   constructor(private readonly retryBackoffMs: number) {}
@@ -100,8 +100,18 @@ export class VoterRequests {
   }
 
   asked(id: BrokerId): void {
-    const failures = this.#voters.get(id)?.failures ?? 0
-    this.#voters.set(id, { inFlight: true, nextMs: Number.POSITIVE_INFINITY, failures })
+    const { failures = 0, isGone = false } = this.#voters.get(id) ?? {}
+    this.#voters.set(id, { inFlight: true, nextMs: Number.POSITIVE_INFINITY, failures, isGone })
+  }
+
+  /** What it answered does not hold any more. */
+  askAgain(id: BrokerId): void {
+    this.#voters.delete(id)
+  }
+
+  /** Nobody listened there when it was asked last. */
+  isGone(id: BrokerId): boolean {
+    return this.#voters.get(id)?.isGone === true
   }
 
   /** It has answered: not asked again before `nextMs`. */
@@ -116,6 +126,7 @@ export class VoterRequests {
       inFlight: false,
       nextMs: nowMs + retryDelayMs(reason, failures, this.retryBackoffMs),
       failures,
+      isGone: reason === "refused",
     })
   }
 
