@@ -16,7 +16,13 @@ import {
   incrementalAlterConfigs,
 } from "../controller/configs.js"
 import { assignReplicasToDirs } from "../controller/directories.js"
-import { type ElectionResult, electLeaders, everyPartition, type WantedElections } from "../controller/elections.js"
+import {
+  type ElectionResult,
+  electLeaders,
+  everyPartition,
+  preferredLeaders,
+  type WantedElections,
+} from "../controller/elections.js"
 import { type FeatureRules, updateFeatures } from "../controller/features.js"
 import { type HeartbeatRequest, staleEpoch } from "../controller/heartbeat.js"
 import type { Failure, Outcome } from "../controller/outcome.js"
@@ -184,6 +190,8 @@ export class MetadataController {
     wanted: readonly WantedElections[] | null,
     options: { unclean: boolean },
   ): Promise<{ wanted: readonly WantedElections[]; results: ElectionResult[][] } | { refused: Failure }> {
+    if (!options.unclean && this.#brokers.demoted.size > 0)
+      this.#brokers.pardon(wanted === null ? this.#brokers.demoted : preferredLeaders(this.#decisions.head, wanted))
     const done = await this.#decisions.submitParts((view) => {
       const asked = wanted ?? everyPartition(view)
       const { records, results } = electLeaders(view, asked, options)

@@ -97,6 +97,13 @@ export class BrokerSessions {
     if (session !== undefined) session.demotedUntilMs = nowMs + this.timing.demotionMs
   }
 
+  pardon(brokerId: BrokerId): void {
+    const session = this.#sessions.get(brokerId)
+    if (session === undefined) return
+    session.demotedUntilMs = Number.NEGATIVE_INFINITY
+    session.slowSinceMs = undefined
+  }
+
   /** What a heartbeat says of the disk. True: it has been slower than those of the others for a while. */
   diskTold(brokerId: BrokerId, syncMs: number, nowMs: number): boolean {
     const session = this.#sessions.get(brokerId)

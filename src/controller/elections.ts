@@ -4,6 +4,8 @@
  * Owns their conditions and the bound of one pass; who can lead is decided in `partition-change.ts`. Source: Kafka's ReplicationControlManager.electLeaders, maybeBalancePartitionLeaders,
  * maybeElectUncleanLeaders; KIP-183, KIP-460.
  */
+import type { BrokerId } from "../base/ids.js"
+import type { MetadataImage } from "../metadata/image.js"
 import type { MetadataRecord } from "../metadata/records.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
 import type { ControllerView } from "./controller-view.js"
@@ -27,6 +29,14 @@ export interface WantedElections {
 
 export const everyPartition = ({ image }: ControllerView): WantedElections[] =>
   [...image.topics.values()].map(({ name, partitions }) => ({ topic: name, partitions: [...partitions.keys()] }))
+
+/** Who would lead these partitions if it could. */
+export const preferredLeaders = (image: MetadataImage, wanted: readonly WantedElections[]): Set<BrokerId> =>
+  new Set(
+    wanted.flatMap(({ topic, partitions }) =>
+      partitions.flatMap((partition) => image.topics.get(topic)?.partitions[partition]?.replicas[0] ?? []),
+    ),
+  )
 
 /** Results in the order of the request. */
 export function electLeaders(

@@ -264,6 +264,24 @@ test("a broker that was stuck leads only what nobody else can, for a while, and 
     assert.equal(t.leader("a"), 1)
   }))
 
+test("whoever asks for the preferred leader gets it, though that was stuck lately; not while it is, and until it says so again (KIP-183)", () =>
+  inControllerWorld(async (t) => {
+    await t.start(1, 2)
+    await t.topic("a", [1, 2])
+    const elect = (topics: readonly string[] | null) =>
+      t.controller.electLeaders(topics && topics.map((topic) => ({ topic, partitions: [0] })), { unclean: false })
+    for (const asked of [["a"], null]) {
+      await t.heartbeat(1, { stalledMs: 500 })
+      assert.equal(t.leader("a"), 2)
+      await elect(asked)
+      await t.passTime(3 * heartbeatIntervalMs)
+      assert.equal(t.leader("a"), 1)
+    }
+    await t.heartbeat(1, { stalledMs: 500, syncMs: 500 })
+    await elect(["a"])
+    assert.equal(t.leader("a"), 2)
+  }))
+
 test("a broker whose disk hangs is waited for in no ISR, and joins again when it moves", () =>
   inControllerWorld(async (t) => {
     await t.start(1, 2)

@@ -88,6 +88,12 @@ export class BrokerLife {
     return this.#sessions?.stuck(this.options.timing.handOverStallMs) ?? new Set()
   }
 
+  /** Somebody asked for these to lead: that they were stuck is past, unless they are now, or say so again. */
+  pardon(brokerIds: ReadonlySet<BrokerId>): void {
+    const { stuck } = this
+    for (const brokerId of brokerIds) if (!stuck.has(brokerId)) this.#sessions?.pardon(brokerId)
+  }
+
   /** Everybody who serves gets a full session, and is looked for: who died together with the last controller has nobody else to tell of it. */
   onLeadership(silent?: SilentLeader): void {
     const { head } = this.#decisions
