@@ -3,7 +3,7 @@
  *
  * Owns copying, patching and the child process. A mutant is found when its simulation fails; one that is not found in time is a failure of the simulator.
  */
-import { spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -34,7 +34,7 @@ export function mutated(mutant: Mutant, file: string, text: string): string {
   return result
 }
 
-export function runMutant(mutant: Mutant, seconds: number): MutantResult {
+export async function runMutant(mutant: Mutant, seconds: number): Promise<MutantResult> {
   const folder = join(dirname(builtRoot), "mutants", mutant.name.replaceAll(/[^a-z]+/g, "-"))
   rmSync(folder, { recursive: true, force: true })
   cpSync(builtRoot, join(folder, "src"), { recursive: true, filter: (path) => !/\.(test|map)/.test(path) })
@@ -42,26 +42,32 @@ export function runMutant(mutant: Mutant, seconds: number): MutantResult {
     const path = join(folder, "src", file)
     writeFileSync(path, mutated(mutant, file, readFileSync(path, "utf8")))
   }
-  const child = spawnSync(
-    process.execPath,
-    [
-      join(folder, "src/cli/simulate.js"),
-      // Processor time, so that a busy machine misses no mutant.
-      ...["--workload", mutant.workload ?? "broker", "--seconds", String(seconds), "--cpu", "--failures", "1"],
-    ],
-    { encoding: "utf8", maxBuffer: 1 << 28 },
-  )
-  const elapsed = Number(/ events in ([0-9.]+) s/.exec(child.stdout)?.[1] ?? 0)
+  const { status, output } = await outputOf(join(folder, "src/cli/simulate.js"), [
+    // Processor time, so that a busy machine misses no mutant.
+    ...["--workload", mutant.workload ?? "broker", "--seconds", String(seconds), "--cpu", "--failures", "1"],
+    ...["--jobs", "1"],
+  ])
+  const elapsed = Number(/ s, ([0-9.]+) s of the processor/.exec(output)?.[1] ?? 0)
   rmSync(folder, { recursive: true, force: true })
-  const failure = /seed (\d+) FAILED.*\n(.*)/.exec(child.stdout) ?? /--seed (\d+): uncaught: (.*)/.exec(child.stdout)
+  const failure = /seed (\d+) FAILED.*\n(.*)/.exec(output) ?? /--seed (\d+): uncaught: (.*)/.exec(output)
   const by = (failure?.[2] ?? "").replace(/^ViolationError: /, "")
   return {
     name: mutant.name,
-    found: child.status === 1 && failure !== null,
+    found: status === 1 && failure !== null,
     seconds: elapsed,
     by,
     seed: failure?.[1] ?? "",
   }
+}
+
+function outputOf(program: string, args: readonly string[]): Promise<{ status: number | null; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "inherit"] })
+    const parts: Buffer[] = []
+    child.stdout.on("data", (part: Buffer) => parts.push(part))
+    child.on("error", reject)
+    child.on("close", (status) => resolve({ status, output: Buffer.concat(parts).toString("utf8") }))
+  })
 }
 
 /** One line for each, as it is found. */

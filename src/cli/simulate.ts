@@ -1,25 +1,22 @@
 /**
  * `npm run simulate`: runs seeds of the simulated world and says which fail, and how to see one again.
  *
- * Owns options and output. Everything that decides a run is in the seed and the code: the same command shows the same run.
+ * Owns options and output. Everything that decides a run is in the seed and the code: the same command shows the same run, on however many cores.
  */
 import { writeFileSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
 import { prepareCompression } from "../protocol/compression/compression.js"
 import { mutants } from "../sim/mutants.js"
-import { brokerWorkload } from "../sim/workloads/broker-workload.js"
-import { clusterWorkload } from "../sim/workloads/cluster-workload.js"
-import { groupWorkload } from "../sim/workloads/group-workload.js"
-import { logWorkload } from "../sim/workloads/log-workload.js"
-import { runSeed, type SeedResult, type Workload } from "../sim/workloads/workload.js"
+import { inOrder, type JobAnswer, SeedProcess } from "./simulate-jobs.js"
 import { describeMutant, runMutant } from "./simulate-mutants.js"
+import { cpuMs, replay, runTask, type SeedReport, type SeedTask, workloads } from "./simulate-seeds.js"
 
-const workloads: readonly Workload[] = [logWorkload, brokerWorkload, groupWorkload, clusterWorkload]
 /** Of the time of `--seconds`, where no workload is named: what a cluster can do wrong takes the most time to find. */
 const shares: Readonly<Record<string, number>> = { log: 1, broker: 2, groups: 2, cluster: 5 }
-const logLinesShown = 40
 const failuresMaxDefault = 5
 const batchStackFrames = 3
+const jobsMax = 256
 
 const usage = `usage: npm run simulate -- [options]
   --seed N          one seed, with all it says about itself
@@ -32,6 +29,7 @@ const usage = `usage: npm run simulate -- [options]
   --mutants         proves that deliberate faults are found, each within --seconds (default 120)
   --mutant WORDS    only those whose name holds the words
   --failures N      stops after N failed seeds (default ${failuresMaxDefault})
+  --jobs N          seeds (or mutants) at once, each in a process of its own (default: as many as there are cores)
   --trace FILE      with --seed: writes every event to a file
 `
 
@@ -39,39 +37,30 @@ interface Totals {
   seeds: number
   events: number
   virtualMs: number
-  counts: Record<string, number>
-  perWorkload: Map<string, number>
-  failed: SeedResult[]
+  /** Of the processes that ran the seeds. */
+  cpuMs: number
+  different: number
+  readonly counts: Record<string, number>
+  readonly perWorkload: Map<string, number>
+  readonly failed: SeedReport[]
 }
 
-const replay = ({ seed, workload }: SeedResult) => `npm run simulate -- --workload ${workload} --seed ${seed}`
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
-function describe(result: SeedResult): void {
-  const { error } = result
-  say(
-    `seed ${result.seed} FAILED (workload ${result.workload}, at ${result.virtualMs.toFixed(3)} ms, event ${result.eventCount})`,
-  )
-  say(error instanceof Error ? (error.stack ?? error.message) : String(error))
-  say(`options: ${JSON.stringify(result.options)}`)
-  for (const { timeMs, node, level, message, fields } of result.logLines.slice(-logLinesShown))
-    say(
-      `  ${timeMs.toFixed(3)} ${node} ${level} ${message} ${fields === undefined ? "" : JSON.stringify(fields, plain)}`,
-    )
-  say(`see it again: ${replay(result)}`)
-}
-
-const plain = (_name: string, value: unknown) => (value instanceof Error ? value.message : value)
-
-function add(totals: Totals, result: SeedResult): void {
+function add(totals: Totals, report: SeedReport): void {
   totals.seeds += 1
-  totals.perWorkload.set(result.workload, (totals.perWorkload.get(result.workload) ?? 0) + 1)
-  totals.events += result.eventCount
-  totals.virtualMs += result.virtualMs
-  for (const [name, count] of Object.entries(result.counts)) totals.counts[name] = (totals.counts[name] ?? 0) + count
-  if (result.error === undefined) return
-  totals.failed.push(result)
-  describe(result)
+  totals.perWorkload.set(report.workload, (totals.perWorkload.get(report.workload) ?? 0) + 1)
+  totals.events += report.events
+  totals.virtualMs += report.virtualMs
+  totals.cpuMs += report.cpuMs
+  for (const [name, count] of Object.entries(report.counts)) totals.counts[name] = (totals.counts[name] ?? 0) + count
+  if (report.failure !== undefined) {
+    totals.failed.push(report)
+    say(report.failure)
+  }
+  if (report.againHash === undefined || report.againHash === report.traceHash) return
+  totals.different += 1
+  say(`seed ${report.seed}: two runs differ, ${report.traceHash} and ${report.againHash}: ${replay(report)}`)
 }
 
 function integer(text: string, name: string): number {
@@ -85,17 +74,55 @@ function fail(message: string): never {
   process.exit(2)
 }
 
-function proveMutants(words: string, seconds: number): void {
+/** A rejection nobody handles, in a simulated node, is a finding like any other. */
+function uncaught(task: SeedTask, text: string): never {
+  say(`${replay(task)}: uncaught: ${text}`)
+  process.exit(1)
+}
+
+async function proveMutants(words: string, seconds: number, jobs: number): Promise<void> {
   const chosen = mutants.filter(({ name }) => name.includes(words))
   if (chosen.length === 0) fail(`no mutant ${words}`)
   let missed = 0
-  for (const mutant of chosen) {
-    const result = runMutant(mutant, seconds)
-    if (!result.found) missed += 1
-    say(describeMutant(result))
-  }
+  const left = [...chosen]
+  await inOrder(
+    () => left.shift(),
+    Array.from({ length: jobs }, () => (mutant: (typeof mutants)[number]) => runMutant(mutant, seconds)),
+    (result) => {
+      if (!result.found) missed += 1
+      say(describeMutant(result))
+      return true
+    },
+  )
   say(`${chosen.length - missed} of ${chosen.length} mutants found`)
   if (missed > 0) process.exitCode = 1
+}
+
+async function runsHere(): Promise<(task: SeedTask) => Promise<JobAnswer>> {
+  let running: SeedTask | undefined
+  process.on("uncaughtException", (error) => uncaught(running!, error.stack ?? String(error)))
+  // Codecs that load lazily do it now: in the simulated world nothing waits for the real one.
+  await prepareCompression()
+  return async (task) => {
+    running = task
+    return { report: await runTask(task) }
+  }
+}
+
+/** Runs all tasks, here or in as many processes as there are jobs. */
+async function runAll(
+  next: () => SeedTask | undefined,
+  jobs: number,
+  take: (report: SeedReport) => boolean,
+): Promise<void> {
+  const processes = jobs === 1 ? [] : Array.from({ length: jobs }, () => new SeedProcess())
+  const workers = jobs === 1 ? [await runsHere()] : processes.map((each) => (task: SeedTask) => each.run(task))
+  await inOrder(
+    next,
+    workers.map((worker) => async (task: SeedTask) => ({ task, answer: await worker(task) })),
+    ({ task, answer }) => ("uncaught" in answer ? uncaught(task, answer.uncaught) : take(answer.report)),
+  )
+  for (const each of processes) each.close()
 }
 
 async function main(): Promise<void> {
@@ -111,6 +138,7 @@ async function main(): Promise<void> {
         workload: { type: "string" },
         trace: { type: "string" },
         failures: { type: "string" },
+        jobs: { type: "string" },
         cpu: { type: "boolean" },
         mutant: { type: "string" },
         mutants: { type: "boolean" },
@@ -121,84 +149,91 @@ async function main(): Promise<void> {
     fail((error as Error).message)
   }
   const text = (name: string) => values[name] as string | undefined
-  if (values.mutants || text("mutant") !== undefined) {
-    proveMutants(text("mutant") ?? "", integer(text("seconds") ?? "120", "seconds"))
-    return
-  }
   if (values.help) {
     process.stdout.write(usage)
     return
   }
+  const jobsWanted = Math.min(jobsMax, Math.max(1, integer(text("jobs") ?? String(availableParallelism()), "jobs")))
+  if (values.mutants || text("mutant") !== undefined) {
+    await proveMutants(text("mutant") ?? "", integer(text("seconds") ?? "120", "seconds"), jobsWanted)
+    return
+  }
   const chosen = workloads.filter(({ name }) => text("workload") === undefined || name === text("workload"))
   if (chosen.length === 0) fail(`no workload ${text("workload")}`)
-  const workloadOf = (seed: number) => chosen[seed % chosen.length]!
+  const workloadOf = (seed: number) => chosen[seed % chosen.length]!.name
   const failuresMax = integer(text("failures") ?? String(failuresMaxDefault), "failures")
-  let running = ""
-  // A rejection nobody handles, in a simulated node, is a finding like any other.
-  process.on("uncaughtException", (error) => {
-    say(`${running}: uncaught: ${error instanceof Error ? error.stack : String(error)}`)
-    process.exit(1)
-  })
-  const run = (seed: number, trace = false, workload = workloadOf(seed)) => {
-    running = `npm run simulate -- --workload ${workload.name} --seed ${seed}`
-    return runSeed(workload, String(seed), trace)
-  }
+  const isSingle = text("seed") !== undefined
+  const jobs = isSingle ? 1 : jobsWanted
   // Simulated networks refuse thousands of times. One seed alone shows where everything comes from.
-  if (text("seed") === undefined) Error.stackTraceLimit = batchStackFrames
-  // Codecs that load lazily do it now: in the simulated world nothing waits for the real one.
-  await prepareCompression()
-  const totals: Totals = { seeds: 0, events: 0, virtualMs: 0, counts: {}, perWorkload: new Map(), failed: [] }
-  const startedMs = performance.now()
-  const elapsedMs = () => {
-    if (!values.cpu) return performance.now() - startedMs
-    const { user, system } = process.cpuUsage()
-    return (user + system) / 1000
+  if (!isSingle) Error.stackTraceLimit = batchStackFrames
+  const totals: Totals = {
+    seeds: 0,
+    events: 0,
+    virtualMs: 0,
+    cpuMs: 0,
+    different: 0,
+    counts: {},
+    perWorkload: new Map(),
+    failed: [],
   }
-  let different = 0
+  const startedMs = performance.now()
+  const wallMs = () => performance.now() - startedMs
+  // Of processes of its own, it does not know what they use.
+  const usedCpuMs = () => cpuMs() + (jobs === 1 ? 0 : totals.cpuMs)
+  const take = (report: SeedReport): boolean => {
+    add(totals, report)
+    return totals.failed.length < failuresMax
+  }
 
-  if (text("seed") !== undefined) {
-    const result = await run(integer(text("seed")!, "seed"), text("trace") !== undefined)
-    add(totals, result)
-    if (text("trace") !== undefined) writeFileSync(text("trace")!, result.traceText)
-    if (result.error === undefined) say(`options: ${JSON.stringify(result.options)}`)
-    say(`trace ${result.traceHash}`)
-  } else if (text("double") !== undefined) {
-    const first = integer(text("from") ?? "1", "from")
-    const count = integer(text("double")!, "double")
-    for (let seed = first; seed < first + count; seed++) {
-      const result = await run(seed)
-      const again = await run(seed)
-      add(totals, result)
-      if (result.traceHash === again.traceHash) continue
-      different += 1
-      say(`seed ${seed}: two runs differ, ${result.traceHash} and ${again.traceHash}: ${replay(result)}`)
-    }
-    say(`${count} seeds run twice, ${different} with different traces`)
-  } else if (text("seeds") !== undefined) {
-    const range = /^(\d+)-(\d+)$/.exec(text("seeds")!)
-    if (range === null) fail(`--seeds: ${text("seeds")} is not of the form A-B`)
-    for (let seed = Number(range[1]); seed <= Number(range[2]) && totals.failed.length < failuresMax; seed++)
-      add(totals, await run(seed))
+  if (isSingle) {
+    const seed = integer(text("seed")!, "seed")
+    const wantsTrace = text("trace") !== undefined
+    const tasks: SeedTask[] = [{ workload: workloadOf(seed), seed, wantsTrace }]
+    await runAll(
+      () => tasks.shift(),
+      jobs,
+      (report) => {
+        if (wantsTrace) writeFileSync(text("trace")!, report.traceText)
+        take(report)
+        if (report.failure === undefined) say(`options: ${report.options}`)
+        say(`trace ${report.traceHash}`)
+        return true
+      },
+    )
+  } else if (text("double") !== undefined || text("seeds") !== undefined) {
+    const isDouble = text("double") !== undefined
+    const range = /^(\d+)-(\d+)$/.exec(text("seeds") ?? "")
+    if (!isDouble && range === null) fail(`--seeds: ${text("seeds")} is not of the form A-B`)
+    const first = isDouble ? integer(text("from") ?? "1", "from") : Number(range![1])
+    const last = isDouble ? first + integer(text("double")!, "double") - 1 : Number(range![2])
+    let seed = first
+    const next = () => (seed > last ? undefined : { workload: workloadOf(seed), seed: seed++, isDouble })
+    await runAll(next, jobs, take)
+    if (isDouble) say(`${totals.seeds} seeds run twice, ${totals.different} with different traces`)
   } else {
     const limitMs = integer(text("seconds") ?? "10", "seconds") * 1000
     const first = integer(text("from") ?? "1", "from")
-    const parts = chosen.map((workload) => ({ workload, seed: first, spentMs: 0, share: shares[workload.name]! }))
-    while (elapsedMs() < limitMs && totals.failed.length < failuresMax) {
+    const parts = chosen.map(({ name }) => ({ workload: name, seed: first, spentMs: 0, share: shares[name]! }))
+    const next = () => {
+      if ((values.cpu ? usedCpuMs() : wallMs()) >= limitMs) return undefined
       const part = parts.reduce((least, each) =>
         each.spentMs / each.share < least.spentMs / least.share ? each : least,
       )
-      const beforeMs = elapsedMs()
-      add(totals, await run(part.seed++, false, part.workload))
-      part.spentMs += elapsedMs() - beforeMs
+      return { workload: part.workload, seed: part.seed++ }
     }
+    await runAll(next, jobs, (report) => {
+      parts.find(({ workload }) => workload === report.workload)!.spentMs += report.cpuMs
+      return take(report)
+    })
   }
 
-  const seconds = elapsedMs() / 1000
-  const speed = totals.virtualMs / 1000 / seconds
+  const seconds = wallMs() / 1000
+  const cpuSeconds = usedCpuMs() / 1000
+  const virtualSeconds = totals.virtualMs / 1000
   say(
-    `${totals.seeds} seeds, ${totals.failed.length} failed; ${totals.events} events in ${seconds.toFixed(1)} s (${Math.round(
-      totals.events / seconds,
-    )}/s), ${(totals.virtualMs / 1000).toFixed(0)} s of virtual time (${speed.toFixed(0)} x real time)`,
+    `${totals.seeds} seeds, ${totals.failed.length} failed; ${totals.events} events in ${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of the processor; ${virtualSeconds.toFixed(
+      0,
+    )} s of virtual time (${(virtualSeconds / seconds).toFixed(0)} x real time, ${(virtualSeconds / cpuSeconds).toFixed(0)} x on each core)`,
   )
   say([...totals.perWorkload].map(([name, seeds]) => `${name}: ${seeds} seeds`).join(", "))
   say(
@@ -207,7 +242,7 @@ async function main(): Promise<void> {
       .join(", "),
   )
   for (const failed of totals.failed) say(`failed: ${replay(failed)}`)
-  if (totals.failed.length > 0 || different > 0) process.exitCode = 1
+  if (totals.failed.length > 0 || totals.different > 0) process.exitCode = 1
 }
 
 await main()
