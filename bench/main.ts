@@ -10,6 +10,7 @@ import type { Context } from "./context.js"
 import { rdkafkaPerformance, typescriptGenerator } from "./generator.js"
 import { catchUp } from "./groups/catch-up.js"
 import { consumerGroups } from "./groups/consumer-groups.js"
+import { failOver } from "./groups/fail-over.js"
 import { latency } from "./groups/latency.js"
 import { limits } from "./groups/limits.js"
 import { manyPartitions } from "./groups/many-partitions.js"
@@ -41,6 +42,7 @@ const groups: Readonly<Record<GroupName, (context: Context) => Promise<void>>> =
   replicated,
   "many-replicas": manyReplicas,
   "catch-up": catchUp,
+  "fail-over": failOver,
 }
 const freeDiskBytesMin = 20e9
 

@@ -7,7 +7,18 @@
 export interface Figure {
   readonly id: string
   readonly work: string
-  readonly unit: "records/s" | "commits/s" | "CPU-s/GB" | "CPU-s" | "CPU-us" | "cores" | "ms" | "MB" | "MB/s" | "ratio"
+  readonly unit:
+    | "records/s"
+    | "commits/s"
+    | "CPU-s/GB"
+    | "CPU-s"
+    | "CPU-us"
+    | "cores"
+    | "ms"
+    | "MB"
+    | "MB/s"
+    | "ratio"
+    | "records"
   readonly better: "more" | "less"
   /** Ottla divided by Apache Kafka: at least (more is better) or at most (less is better). */
   readonly ratio?: number
@@ -30,6 +41,7 @@ export const groupNames = [
   "replicated",
   "many-replicas",
   "catch-up",
+  "fail-over",
 ] as const
 export type GroupName = (typeof groupNames)[number]
 
@@ -67,6 +79,26 @@ const manyReplicas = (id: string, work: string, unit: "ms" | "MB" | "cores", abs
   better: "less",
   ...(absolute !== undefined && { absolute }),
 })
+
+/** `limits`: of the 99th percentile, and of the longest. */
+const failOver = (fault: string, work: string, [p99, max]: readonly [number, number?], mayFail = false): Figure[] => [
+  { id: `fail-over/${fault}/p50`, work: `${work}: gap in acknowledgements, p50`, unit: "ms", better: "less" },
+  { id: `fail-over/${fault}/p99`, work: `${work}: p99`, unit: "ms", better: "less", absolute: p99 },
+  {
+    id: `fail-over/${fault}/max`,
+    work: `${work}: longest`,
+    unit: "ms",
+    better: "less",
+    ...(max !== undefined && { absolute: max }),
+  },
+  {
+    id: `fail-over/${fault}/failed`,
+    work: `${work}: records that a producer gave up`,
+    unit: "records",
+    better: "less",
+    ...(!mayFail && { absolute: 0 }),
+  },
+]
 
 const sink = "a Node process that only reads the socket"
 const sendfile = "a loop of sendfile(2) to a reader, in C"
@@ -300,6 +332,16 @@ export const rows: readonly { readonly row: string; readonly group: GroupName; r
           better: "less",
         },
         { id: "catch-up/p99", work: "meanwhile to without", unit: "ratio", better: "less", absolute: 2 },
+      ],
+    },
+    {
+      row: "fail-over",
+      group: "fail-over",
+      figures: [
+        ...failOver("leader", "leader killed -9 under load", [800, 2000], true),
+        ...failOver("silent", "leader stops without a sound", [2500], true),
+        ...failOver("controller", "active controller killed -9", [1500]),
+        ...failOver("planned", "planned restart of one broker after the other", [150]),
       ],
     },
     {

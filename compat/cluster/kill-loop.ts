@@ -3,7 +3,8 @@ import { positive } from "../options.js"
 import { faults } from "./faults.js"
 import { playRounds } from "./rounds.js"
 
-export function clusterKillLoop(options: Readonly<Record<string, string>>): Promise<boolean> {
+export async function clusterKillLoop(options: Readonly<Record<string, string>>): Promise<boolean> {
   const usual = ["leader", "controller", "pair", "all"]
-  return playRounds({ name: "cluster-kill-loop", rounds: positive(options, "rounds", 500), faults, usual }, options)
+  const plan = { name: "cluster-kill-loop", rounds: positive(options, "rounds", 500), faults, usual }
+  return (await playRounds(plan, options)).isClean
 }

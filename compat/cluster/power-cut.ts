@@ -9,7 +9,7 @@ import { nodeCount } from "./cluster.js"
 import { diskFaults } from "./disk-faults.js"
 import { playRounds } from "./rounds.js"
 
-export function clusterPowerCut(options: Readonly<Record<string, string>>): Promise<boolean> {
+export async function clusterPowerCut(options: Readonly<Record<string, string>>): Promise<boolean> {
   const plan = {
     name: "cluster-power-cut",
     rounds: positive(options, "cuts", 50),
@@ -21,5 +21,5 @@ export function clusterPowerCut(options: Readonly<Record<string, string>>): Prom
       return disks
     },
   }
-  return playRounds(plan, options)
+  return (await playRounds(plan, options)).isClean
 }

@@ -32,7 +32,15 @@ const firstPort = 32_100
 /** Of rounds, unless less is asked for: what was begun is ended and judged. */
 const secondsMax = 24 * 3600
 
-export async function playRounds(plan: RoundsPlan, options: Options): Promise<boolean> {
+export interface RoundsResult {
+  /** Nothing was lost, nothing else was wrong. */
+  readonly isClean: boolean
+  /** Of every round, with those that a journal had before. */
+  readonly reports: readonly FaultReport[]
+}
+
+/** Errors: `Skip` where the clients are not to be had; a round that does not end. */
+export async function playRounds(plan: RoundsPlan, options: Options): Promise<RoundsResult> {
   const say = (text: string): void => void process.stdout.write(`${plan.name}: ${text}\n`)
   const { rounds } = plan
   const roundsPerTopic = positive(options, "rounds-per-topic", 20)
@@ -104,7 +112,7 @@ export async function playRounds(plan: RoundsPlan, options: Options): Promise<bo
     `${reports.length} rounds, ${acknowledged} acknowledged, ${failed} failed, ` +
       `${isClean ? "0 lost, 0 violations" : `NOT CLEAN: --seed ${seed} --rounds ${reports.length}`}, seed ${seed}`,
   )
-  return isClean
+  return { isClean, reports: all }
 }
 
 function chooseFaults({ faults, usual }: RoundsPlan, asked: string | undefined): Fault[] {
