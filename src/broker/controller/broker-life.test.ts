@@ -269,7 +269,7 @@ test("whoever asks for the preferred leader gets it, though that was stuck latel
     await t.start(1, 2)
     await t.topic("a", [1, 2])
     const elect = (topics: readonly string[] | null) =>
-      t.controller.electLeaders(topics && topics.map((topic) => ({ topic, partitions: [0] })), { unclean: false })
+      t.controller.electLeaders(topics?.map((topic) => ({ topic, partitions: [0] })) ?? null, { unclean: false })
     for (const asked of [["a"], null]) {
       await t.heartbeat(1, { stalledMs: 500 })
       assert.equal(t.leader("a"), 2)
