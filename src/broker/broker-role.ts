@@ -21,6 +21,7 @@ import { brokerHandlers } from "./api/index.js"
 import { BrokerLifecycle } from "./broker-lifecycle.js"
 import { ControllerChannel, type LocalController } from "./controller-channel.js"
 import { assignmentRequest } from "./directory-assignments.js"
+import { DoubtfulLeaders } from "./doubtful-leaders.js"
 import { supportedFeatures } from "./features.js"
 import { FetchSessions } from "./fetch-sessions.js"
 import { forwarding } from "./forwarding.js"
@@ -154,6 +155,11 @@ export class BrokerRole {
         env.random.int(below),
       ),
       producerIds: new ProducerIds(() => this.#producerIdBlock()),
+      doubtfulLeaders: new DoubtfulLeaders({
+        env,
+        metadata: this.#metadata,
+        unreachable: () => this.replicas.unreachableLeaders(),
+      }),
     }
     this.dispatch = requestDispatch(services, {
       handlers: brokerHandlers(),

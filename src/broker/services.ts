@@ -13,6 +13,7 @@ import type { MetadataLog } from "../raft/metadata-log.js"
 import type { ReplicaManager } from "../replication/replica-manager.js"
 import type { ConfigView } from "./config-view.js"
 import type { ControllerChannel } from "./controller-channel.js"
+import type { DoubtfulLeaders } from "./doubtful-leaders.js"
 import type { FetchSessions } from "./fetch-sessions.js"
 import type { InternalTopicCreation } from "./internal-topic-creation.js"
 import type { MetadataController } from "./metadata-controller.js"
@@ -47,6 +48,7 @@ export interface Services extends NodeServices {
   readonly internalTopics: InternalTopicCreation
   readonly fetchSessions: FetchSessions
   readonly producerIds: ProducerIds
+  readonly doubtfulLeaders: DoubtfulLeaders
 }
 
 /** Settings that do not change while the broker runs, looked up once. */

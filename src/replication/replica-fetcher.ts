@@ -98,6 +98,8 @@ export class ReplicaFetcher implements AnsweredFetcher {
   #lastBytes = 0
   #aheadBytes = 0
   #failures = 0
+  /** When the connection broke that has not been made anew since. */
+  #unreachableSinceMs: number | undefined
   #retry: Timer | undefined
   #unblock: Timer | undefined
   #unblockMs = Number.POSITIVE_INFINITY
@@ -112,6 +114,11 @@ export class ReplicaFetcher implements AnsweredFetcher {
 
   get size(): number {
     return this.#states.size
+  }
+
+  /** Undefined: it can be reached, as far as is known. */
+  get unreachableSinceMs(): number | undefined {
+    return this.#unreachableSinceMs
   }
 
   add(state: FollowerState): void {
@@ -362,6 +369,7 @@ export class ReplicaFetcher implements AnsweredFetcher {
       error: String(error),
     })
     this.#startOver()
+    this.#unreachableSinceMs ??= this.options.env.clock.monotonicMs()
     const backoffMs =
       this.#failures === 0 ? 0 : Math.min(reconnectMs * 2 ** (this.#failures - 1), this.options.settings.backoffMs)
     this.#failures++
@@ -389,6 +397,7 @@ export class ReplicaFetcher implements AnsweredFetcher {
   #answered(sent: InFlight, answer: Answer): void {
     const { response } = answer
     this.#failures = 0
+    this.#unreachableSinceMs = undefined
     this.#inFlight.shift()
     if (response.errorCode !== Errors.NONE) {
       answer.release()

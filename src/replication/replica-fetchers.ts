@@ -65,6 +65,14 @@ export class ReplicaFetchers {
     fetcher?.advanced(state)
   }
 
+  /** Leaders that cannot be reached, each with the monotonic time since when. */
+  unreachable(): Map<BrokerId, number> {
+    const found = new Map<BrokerId, number>()
+    for (const [leaderId, { unreachableSinceMs }] of this.#fetchers)
+      if (unreachableSinceMs !== undefined) found.set(leaderId, unreachableSinceMs)
+    return found
+  }
+
   /** The broker was restarted, or has moved. */
   leaderChanged(leaderId: BrokerId): void {
     this.#fetchers.get(leaderId)?.leaderChanged()

@@ -212,6 +212,11 @@ export class ReplicaManager implements PartitionHome {
     return { errorCode: failed ? Errors.KAFKA_STORAGE_ERROR : Errors.NOT_LEADER_OR_FOLLOWER }
   }
 
+  /** Leaders that this broker follows and cannot reach, each with the monotonic time since when. */
+  unreachableLeaders(): ReadonlyMap<BrokerId, number> {
+    return this.#fetchers?.unreachable() ?? new Map()
+  }
+
   /** This broker, where its replica serves nothing because its disk failed or its log is damaged. */
   offlineReplicas(topic: string, index: number, replicas: readonly BrokerId[]): readonly BrokerId[] {
     const { nodeId } = this.options

@@ -2,7 +2,7 @@
  * Metadata: brokers, topics, leaders.
  *
  * Behaviour: null topics (in v0 an empty list) is all of them. A topic that is missing is created where the request and `auto.create.topics.enable` allow it, and
- * is answered when it is ready, so that no client sees a topic without a leader. The controller named is a live broker: admin requests to it work (KRaft).
+ * is answered when it is ready, so that no client sees a topic without a leader. A leader that was lost just now is not named before the controller had time to elect another. The controller named is a live broker: admin requests to it work (KRaft).
  * Versions: v4+ allowAutoTopicCreation, v10+ topic ids in the answer, v12+ topics asked for by id, v13+ top-level error (never set here).
  */
 import { isValidTopicName, zeroUuid } from "../../base/ids.js"
@@ -52,19 +52,31 @@ export const metadataHandler = handler(metadata, (services, request, { version, 
       errorCode: Errors.NONE,
     }
   }
-  if (all || !request.allowAutoTopicCreation || !services.limits.autoCreateTopicsEnable) return answer(new Map())
-  const image = services.image()
-  const wanted = new Set(
-    request.topics!.flatMap(({ name }) =>
-      // Internal topics are made by whoever keeps his state in them, who knows what settings they need.
-      name !== null && isValidTopicName(name) && !isReserved(name) && !image.topics.has(name) ? [name] : [],
-    ),
-  )
-  if (wanted.size === 0) return answer(new Map())
-  const byDefaults = { numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] }
-  return services.topics
-    .create([...wanted].map((name) => ({ name, ...byDefaults })))
-    .then((failures) => answer(new Map([...failures].map(([name, { errorCode }]) => [name, errorCode]))))
+  const complete = (): ResponseInputOf<typeof metadata> | Promise<ResponseInputOf<typeof metadata>> => {
+    if (all || !request.allowAutoTopicCreation || !services.limits.autoCreateTopicsEnable) return answer(new Map())
+    const image = services.image()
+    const wanted = new Set(
+      request.topics!.flatMap(({ name }) =>
+        // Internal topics are made by whoever keeps his state in them, who knows what settings they need.
+        name !== null && isValidTopicName(name) && !isReserved(name) && !image.topics.has(name) ? [name] : [],
+      ),
+    )
+    if (wanted.size === 0) return answer(new Map())
+    const byDefaults = { numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] }
+    return services.topics
+      .create([...wanted].map((name) => ({ name, ...byDefaults })))
+      .then((failures) => answer(new Map([...failures].map(([name, { errorCode }]) => [name, errorCode]))))
+  }
+  const asked = () => {
+    const image = services.image()
+    return all
+      ? image.topics.values()
+      : request.topics!.flatMap(({ name, topicId }) => topicById(image, topicId) ?? image.topics.get(name ?? "") ?? [])
+  }
+  const settled = services.doubtfulLeaders.settled(asked)
+  // What the client pipelines behind it need not wait.
+  if (settled !== undefined) return { accepted: true, reply: settled.then(() => complete()) }
+  return complete()
 })
 
 const isReserved = (name: string): boolean => isInternalTopic(name) || name === clusterMetadataTopic
