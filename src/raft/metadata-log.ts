@@ -458,6 +458,11 @@ export class MetadataLog {
     const told = `${leader.leaderId} ${leader.epoch} ${leader.address?.host}:${leader.address?.port}`
     if (told === this.#toldLeader) return
     this.#toldLeader = told
+    this.env.log.log("info", "the quorum's leader, as this node knows it", {
+      leaderId: leader.leaderId,
+      epoch: leader.epoch,
+      role: this.#core.role,
+    })
     this.#events.onLeaderChanged(leader)
   }
 
