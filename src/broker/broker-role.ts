@@ -29,6 +29,7 @@ import { groupSettings } from "./group-settings.js"
 import { InternalTopicCreation } from "./internal-topic-creation.js"
 import { ProducerIds } from "./producer-ids.js"
 import { PublishedMetadata } from "./published-metadata.js"
+import { quorumGone, type QuorumWatchOptions } from "./quorum-watch.js"
 import { type RequestDispatch, requestDispatch } from "./request-dispatch.js"
 import type { NodeServices, RequestConnection, Services } from "./services.js"
 import { TopicCreation } from "./topic-creation.js"
@@ -252,9 +253,16 @@ export class BrokerRole {
     this.#lifecycle.beatNow()
   }
 
-  /** Hands over what this broker leads. Clients are still served, and told where to go. */
-  async leave(): Promise<void> {
-    await this.#lifecycle.leave(controlledShutdownTimeoutMs)
+  /** Hands over what this broker leads. Clients are still served, and told where to go. Without a quorum nobody can take it over: then there is nothing to wait for. */
+  async leave(voters: QuorumWatchOptions["voters"]): Promise<void> {
+    const { env, nodeId } = this.options.node
+    let isOver = false
+    await Promise.race([
+      this.#lifecycle.leave(controlledShutdownTimeoutMs),
+      quorumGone({ env, nodeId, voters }, () => isOver),
+    ])
+    isOver = true
+    this.#lifecycle.stop()
   }
 
   /** Nothing of this role runs any more. */

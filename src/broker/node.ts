@@ -408,7 +408,7 @@ export class Node {
 
   async #stop(): Promise<void> {
     this.#membership?.stop()
-    await this.#broker?.leave()
+    await this.#broker?.leave(() => this.metadataLog.describe().voters)
     await this.#server.stopAccepting()
     await this.#broker?.stop()
     this.#controller?.controller.onResigned()

@@ -781,11 +781,11 @@ export class RaftCore {
     this.#advance(nowMs)
   }
 
-  /** The voters who have been told that this leader stops, of how many; undefined: it has not resigned, or is past it. */
-  get handover(): { readonly told: number; readonly of: number } | undefined {
-    return this.#role.kind === "resigned"
-      ? { told: this.#role.acknowledged.size, of: this.#otherVoters().length }
-      : undefined
+  /** The voters who are to be told that this leader stops, and are there to hear it; undefined: it has not resigned, or is past it. */
+  get toBeTold(): number | undefined {
+    const role = this.#role
+    if (role.kind !== "resigned") return undefined
+    return this.#otherVoters().filter((id) => !role.acknowledged.has(id) && !this.#requests.isGone(id)).length
   }
 
   #resign(nowMs: number): void {

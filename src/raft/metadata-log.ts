@@ -336,8 +336,7 @@ export class MetadataLog {
       this.#perform()
       const untilMs = this.#nowMs + handoverMs
       for (;;) {
-        const { handover } = this.#core
-        if (handover === undefined || handover.told === handover.of || this.#nowMs >= untilMs) break
+        if ((this.#core.toBeTold ?? 0) === 0 || this.#nowMs >= untilMs) break
         await new Promise<void>((resolve) => this.env.timers.after(handoverCheckMs, resolve))
       }
     }

@@ -12,7 +12,7 @@ export const probeTimeoutMs = 500
 
 export async function probe(
   { network, timers }: Pick<Env, "network" | "timers">,
-  { host, port }: Endpoint,
+  { host, port }: Pick<Endpoint, "host" | "port">,
 ): Promise<ProbeResult> {
   let timer: Timer | undefined
   const late = new Promise<"unreachable">((resolve) => {
