@@ -50,6 +50,8 @@ export class BrokerLifecycle {
   /** When the next heartbeat was due: a timer that comes late tells of a loop that stood still. */
   #dueMs = 0
   #isFenced = true
+  /** When the last heartbeat was sent that was answered. */
+  #standingSinceMs = Number.NEGATIVE_INFINITY
   #onBeat: ((heartbeat: Heartbeat) => void)[] = []
 
   constructor(private readonly options: BrokerLifecycleOptions) {}
@@ -61,6 +63,11 @@ export class BrokerLifecycle {
 
   get isFenced(): boolean {
     return this.#isFenced
+  }
+
+  /** No heartbeat has been answered for a session: others may have been elected in this broker's place, and it would not know. */
+  get isCutOff(): boolean {
+    return this.options.env.clock.monotonicMs() - this.#standingSinceMs > this.options.sessionTimeoutMs
   }
 
   /**
@@ -81,6 +88,7 @@ export class BrokerLifecycle {
       if (this.#stopped) throw new PeerError("closed", "this node stops")
       if (errorCode === Errors.NONE) {
         this.#brokerEpoch = brokerEpoch
+        this.#standingSinceMs = env.clock.monotonicMs()
         this.#schedule(0)
         return
       }
@@ -167,6 +175,7 @@ export class BrokerLifecycle {
     let delayMs = Math.max(0, heartbeatIntervalMs - (env.clock.monotonicMs() - sentMs))
     if (heartbeat !== undefined && heartbeat.errorCode === Errors.NONE) {
       this.#isFenced = heartbeat.isFenced
+      this.#standingSinceMs = sentMs
       // While something is wanted and not granted, the controller is asked again soon: its answer depends on others.
       const isWaiting = (!this.#wantsFence && heartbeat.isFenced) || this.#wantsShutDown
       if (isWaiting) delayMs = Math.min(delayMs, 20)

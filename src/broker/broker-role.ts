@@ -43,6 +43,8 @@ export interface BrokerRoleOptions {
   readonly connect: ConnectPeer
   /** The controller of this node, if it is one. */
   readonly local: LocalController | undefined
+  /** How long that has not heard of a majority, while it is the active one. */
+  readonly majoritySilenceMs: () => number
   readonly listenerName: (connection: RequestConnection) => string
   /** Something happened that cannot, or this incarnation is not wanted any more: the node must stop. */
   readonly onFatal: (reason: string) => void
@@ -67,7 +69,7 @@ export class BrokerRole {
   #isServing = false
 
   constructor(private readonly options: BrokerRoleOptions) {
-    const { config, node, logs, connect, local, listenerName, onFatal } = options
+    const { config, node, logs, connect, local, majoritySilenceMs, listenerName, onFatal } = options
     const { env, nodeId, configs } = node
     const onBroken = (error: unknown) => onFatal(textOf(error))
     this.channel = new ControllerChannel({ env, nodeId, connect, local })
@@ -156,6 +158,7 @@ export class BrokerRole {
         env.random.int(below),
       ),
       producerIds: new ProducerIds(() => this.#producerIdBlock()),
+      isCutOff: () => this.#lifecycle.isCutOff || majoritySilenceMs() > config.int("broker.session.timeout.ms"),
       doubtfulLeaders: new DoubtfulLeaders({
         env,
         metadata: this.#metadata,

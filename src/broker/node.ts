@@ -167,6 +167,7 @@ export class Node {
           logs,
           connect,
           local: this.#controller?.local,
+          majoritySilenceMs: () => metadataLog.majoritySilenceMs,
           listenerName,
           onFatal,
         })

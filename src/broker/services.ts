@@ -49,6 +49,8 @@ export interface Services extends NodeServices {
   readonly fetchSessions: FetchSessions
   readonly producerIds: ProducerIds
   readonly doubtfulLeaders: DoubtfulLeaders
+  /** Whether others may lead by now what this broker takes itself to lead. */
+  isCutOff(): boolean
 }
 
 /** Settings that do not change while the broker runs, looked up once. */

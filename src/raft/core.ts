@@ -155,6 +155,12 @@ export class RaftCore {
       : { id: heard.id, silentMs: nowMs - heard.atMs }
   }
 
+  /** How long a leader has not heard of a majority; 0 where nobody need be heard of. */
+  majoritySilenceMs(nowMs: number): number {
+    if (this.#role.kind !== "leader" || this.#voters.isOnly(this.#self)) return 0
+    return nowMs - (this.#role.state.checkQuorumDeadlineMs - this.#timing.fetchTimeoutMs * checkQuorumFactor)
+  }
+
   get isVoter(): boolean {
     return this.#voters.has(this.#self)
   }

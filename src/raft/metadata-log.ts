@@ -222,6 +222,11 @@ export class MetadataLog {
     return this.#core.isLeader
   }
 
+  /** How long the active controller has not heard of a majority: others may have elected another. 0 on other nodes. */
+  get majoritySilenceMs(): number {
+    return this.#core.majoritySilenceMs(this.#nowMs)
+  }
+
   get leader(): LeaderInfo {
     const { leaderId, epoch } = this.#core
     const address = leaderId === this.options.nodeId ? this.options.ownEndpoint() : this.#peers.addressOf(leaderId)

@@ -233,6 +233,9 @@ class FetchRound implements AdvanceListener {
     if (this.#kind === "consumer") {
       const preferred = this.#preferredReadReplica(partition, request)
       if (preferred !== undefined) return partition.redirect(preferred)
+      // Beyond the end of a log that may be led elsewhere by now is no reason for a consumer to give up its place.
+      if (wanted.fetchOffset > partition.log.logEndOffset && this.services.isCutOff())
+        return failedRead(Errors.NOT_LEADER_OR_FOLLOWER)
       return partition.read(wanted, this.#isolation, this.context.version < 11)
     }
     const told = isNamed ? this.#position(request) : undefined
