@@ -66,6 +66,8 @@ export class ClusterRun {
       this.lives,
       this.clients,
       () => this.lives.find(({ spec }) => spec.id === this.watch.quorumLeaderId),
+      this.watch.states,
+      this.watch.replays,
       this.random.fork("faults"),
     )
   }

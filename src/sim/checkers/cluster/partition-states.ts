@@ -40,6 +40,10 @@ export class PartitionStates {
     return this.#states.get(key)?.replicas ?? []
   }
 
+  isrOf(key: string): readonly number[] {
+    return this.#states.get(key)?.isr ?? []
+  }
+
   nameOf(topicId: string): string | undefined {
     return this.#topics.get(topicId)
   }

@@ -10,14 +10,13 @@ import type { World } from "../../world.js"
 import type { ClusterModel } from "./model.js"
 import type { NodeLife } from "./node-life.js"
 import type { FaultClass } from "./options.js"
+import { type End, PartitionFaults, type Places } from "./partition-faults.js"
+import type { Replays } from "./replays.js"
 
 export const capacityBytes = 1 << 30
 const openFilesMax = 4096
 const dayMs = 86_400_000
 const pauseMsMax = 30_000
-
-/** Ends a fault. */
-type End = () => void
 
 const diskFaults: readonly FaultClass[] = ["failed sync", "failed write", "failed read", "full disk"]
 const diskErrors: readonly FaultClass[] = ["failed sync", "failed write", "failed read"]
@@ -38,6 +37,7 @@ export class ClusterFaults {
   #lastPauseEndsMs = 0
   #hasNewDisk = false
   #areSwapped = false
+  readonly partitions: PartitionFaults
 
   constructor(
     readonly model: ClusterModel,
@@ -45,8 +45,18 @@ export class ClusterFaults {
     readonly clients: readonly SimulatedNode[],
     /** The node that leads the quorum, as far as anyone saw. */
     readonly activeController: () => NodeLife | undefined,
+    places: Places,
+    readonly replays: Replays,
     readonly random: SeededRandom,
-  ) {}
+  ) {
+    const hands = {
+      lives,
+      takeDown: (down: readonly NodeLife[], power: boolean) => this.#takeDown(down, power),
+      cut: (pairs: readonly (readonly [string, string])[], bothWays: boolean) => this.#cut(pairs, bothWays),
+      replaceDisk: (life: NodeLife) => this.#replaceDisk(life),
+    }
+    this.partitions = new PartitionFaults(model, hands, places, random)
+  }
 
   get world(): World {
     return this.model.world
@@ -106,7 +116,8 @@ export class ClusterFaults {
     const { options } = this.model
     const { network } = world
     const up = lives.filter(({ state }) => state !== "down")
-    const someone = up.length === 0 ? undefined : random.pick(up)
+    const leader = random.chance(options.aim) ? this.partitions.someLeader() : undefined
+    const someone = leader !== undefined && up.includes(leader) ? leader : up.length === 0 ? undefined : random.pick(up)
     const names = lives.map(({ name }) => name)
     const clientNames = this.clients.map(({ name }) => name)
     switch (what) {
@@ -129,14 +140,27 @@ export class ClusterFaults {
         node.pause(pauseMs)
         return () => {}
       }
-      case "rolling restart": {
-        let goesOn = true
-        const work = this.#roll(() => goesOn && !this.#isOver).finally(() => this.#working.delete(work))
-        this.#working.add(work)
-        return () => {
-          goesOn = false
-        }
-      }
+      case "rolling restart":
+        return this.#goesOn((goesOn) => this.#roll(goesOn))
+      case "one leader after another":
+        return this.#goesOn((goesOn) => this.partitions.oneLeaderAfterAnother(goesOn, world))
+      case "leader cut from a follower":
+        return this.partitions.leaderFromFollower()
+      case "leader cut from all nodes":
+        return this.partitions.leaderFromNodes()
+      case "all replicas but one":
+        return this.partitions.allButOne(() => !this.#isOver, world)
+      case "empty disk first":
+        if (!this.#mayReplaceDisk()) return undefined
+        this.#hasNewDisk = true
+        return this.partitions.emptyDiskFirst(() => !this.#isOver && !this.#areSwapped, world)
+      case "messages again":
+        return this.#goesOn(async (goesOn) => {
+          while (goesOn()) {
+            await this.replays.again(random.pick(this.clients))
+            await world.sleep(random.between(1, options.replayGapMs))
+          }
+        })
       case "partition of one": {
         const one = random.pick(names)
         const others = names.filter((name) => name !== one)
@@ -307,19 +331,35 @@ export class ClusterFaults {
     }
   }
 
+  #goesOn(work: (goesOn: () => boolean) => Promise<void>): End {
+    let goesOn = true
+    const working = work(() => goesOn && !this.#isOver).finally(() => this.#working.delete(working))
+    this.#working.add(working)
+    return () => {
+      goesOn = false
+    }
+  }
+
   /** An empty disk instead of a broker's: one in a run, which topics with two in-sync copies survive. */
-  #newDisk(): End | undefined {
-    const { model } = this
+  #mayReplaceDisk(): boolean {
     const brokers = this.lives.filter(({ spec }) => spec.isBroker && !spec.isController)
-    if (this.#hasNewDisk || this.#areSwapped || brokers.length < 3) return undefined
-    this.#hasNewDisk = true
-    const life = this.random.pick(brokers)
-    for (const topic of model.everyTopic)
-      if (topic.minInsyncReplicas < 2 || topic.flushPolicy !== "flush") model.allowLoss(topic)
+    return !this.#hasNewDisk && !this.#areSwapped && brokers.length >= 3
+  }
+
+  #newDisk(): End | undefined {
+    if (!this.#mayReplaceDisk()) return undefined
+    const life = this.random.pick(this.lives.filter(({ spec }) => spec.isBroker && !spec.isController))
     const end = this.#takeDown([life], true)
+    this.#replaceDisk(life)
+    return end
+  }
+
+  #replaceDisk(life: NodeLife): void {
+    this.#hasNewDisk = true
+    for (const topic of this.model.everyTopic)
+      if (topic.minInsyncReplicas < 2 || topic.flushPolicy !== "flush") this.model.allowLoss(topic)
     life.node.disk.replaceWithEmpty()
     life.onNewDisk()
-    return end
   }
 
   /** Two nodes with each other's disks: neither may start. */

@@ -53,6 +53,12 @@ export const faultClasses = [
   "clock drift",
   "new disk",
   "swapped disks",
+  "one leader after another",
+  "leader cut from a follower",
+  "leader cut from all nodes",
+  "all replicas but one",
+  "empty disk first",
+  "messages again",
 ] as const
 
 export type FaultClass = (typeof faultClasses)[number]
@@ -173,6 +179,9 @@ export function drawClusterOptions(random: SeededRandom) {
     faults,
     faultGapMs: areShort ? random.magnitude(200, 4_000) : random.magnitude(4_000, 20_000),
     faultMs: areShort ? random.magnitude(50, 3_000) : random.magnitude(3_000, 30_000),
+    /** How often a fault of one machine strikes one that leads. */
+    aim: random.pick([0, 0, 0.5, 1]),
+    replayGapMs: random.magnitude(1, 500),
     faultsAtOnce: random.pick([1, 1, 2, 3]),
     /** A process that died is started again after at most this. */
     restartMsMax: random.magnitude(100, 10_000),

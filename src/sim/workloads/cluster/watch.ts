@@ -24,9 +24,10 @@ import type { SeededRandom } from "../../random.js"
 import type { FrameWatcher, WireFrame } from "../../wire-tap.js"
 import type { ClusterModel, ClusterTopic } from "./model.js"
 import type { NodeLife } from "./node-life.js"
+import { Replays } from "./replays.js"
+import { CopiesWatch, metadataKey } from "./watch-copies.js"
 
 const metadataTopicId = "AAAAAAAAAAAAAAAAAAAAAQ"
-const metadataKey = `${metadataTopic}/0`
 
 type FetchRequest = RequestOf<typeof fetch>
 type FetchedPartition = ResponseOf<typeof fetch>["responses"][number]["partitions"][number]
@@ -44,7 +45,10 @@ export class ClusterWatch implements FrameWatcher {
   /** By follower and partition: up to where its log was the leader's, and committed. */
   readonly #agreed = new Map<string, Map<string, number>>()
   readonly #random: SeededRandom
-  #hasNewDisk = false
+  /** By partition: what is below has been looked for on all disks. */
+  readonly #copiesSeen = new Map<string, number>()
+  readonly copies: CopiesWatch
+  readonly replays: Replays
   /** Until then a message may be on its way. */
   heldUpUntilMs = 0
 
@@ -59,6 +63,8 @@ export class ClusterWatch implements FrameWatcher {
       this.#lives.set(life.name, life)
       this.#agreed.set(life.name, new Map())
     }
+    const controllers = lives.filter(({ spec }) => spec.isController).map(({ node }) => node)
+    this.replays = new Replays(controllers, model.world.random.fork("replays"))
     const report = (what: string) => model.violated(what)
     this.committed = new CommittedRecords(
       (what) => report(`committed records are the same everywhere (L2 L6 R3 R4): ${what}`),
@@ -69,13 +75,14 @@ export class ClusterWatch implements FrameWatcher {
       (what) => report(`elections of partitions: ${what}`),
       {
         minInsyncReplicas: (topicId) => this.#topic(topicId)?.options.minInsyncReplicas ?? Number.POSITIVE_INFINITY,
-        mayBeUnclean: (topicId) => this.#topic(topicId)?.flushPolicy !== "flush" || this.#hasNewDisk,
+        mayBeUnclean: (topicId) => this.#topic(topicId)?.flushPolicy !== "flush" || this.copies.hasNewDisk,
       },
       (topicId, partition, leaderEpoch, leaderId) => {
         const topic = this.#topic(topicId)
         if (topic !== undefined) model.history.leader(topic.numberOf(partition), leaderEpoch, leaderId)
       },
     )
+    this.copies = new CopiesWatch(model, this.#disks, this.#lives, this.states, this.committed)
   }
 
   get quorumLeaderId(): number {
@@ -84,7 +91,7 @@ export class ClusterWatch implements FrameWatcher {
 
   /** Its machine has an empty disk. */
   newDisk(name: string): void {
-    this.#hasNewDisk = true
+    this.copies.newDisk(name)
     this.#agreed.get(name)!.clear()
   }
 
@@ -101,6 +108,7 @@ export class ClusterWatch implements FrameWatcher {
         `messages can be read: ${frame.api.name} v${frame.version} from ${frame.from}: ${String(error)}`,
       )
     }
+    this.replays.passed(frame)
     const { options, world } = this.model
     if (!this.holdsUpMessages() || !(options.delayedApis as readonly string[]).includes(frame.api.name)) return 0
     if (!this.#random.chance(options.delayChance)) return 0
@@ -183,7 +191,9 @@ export class ClusterWatch implements FrameWatcher {
   /** A follower's position acknowledges what is below it: under `flush` it is on the medium (L8, R6). */
   #positionTold(name: string, key: string, position: number): void {
     const life = this.#lives.get(name)!
-    if (key === metadataKey ? !life.spec.isController : this.#topicOf(key)?.flushPolicy !== "flush") return
+    const topic = this.#topicOf(key)
+    if (key === metadataKey ? !life.spec.isController : topic?.flushPolicy !== "flush") return
+    if (topic !== undefined) this.copies.positionTold(name, key, topic, position)
     const log = this.#log(name, key)
     if (log === undefined || log.batches.length === 0 || position <= log.startOffset) return
     const last = log.batches[log.indexOf(position - 1)]
@@ -233,7 +243,23 @@ export class ClusterWatch implements FrameWatcher {
     const log = this.#log(name, key)
     if (log === undefined) return
     const news = this.committed.told(key, name, highWatermark, log)
-    if (key === metadataKey) for (const batch of news) this.#metadataCommitted(log, batch.baseOffset)
+    if (key === metadataKey) {
+      this.copies.metadataCommitted(name, highWatermark)
+      for (const batch of news) this.#metadataCommitted(log, batch.baseOffset)
+    }
+    const newest = news.at(-1)
+    if (
+      topic?.flushPolicy === "flush" &&
+      topic.isLive &&
+      newest !== undefined &&
+      !this.#areCopiesSeen(key, newest.nextOffset)
+    )
+      this.copies.promised(
+        key,
+        topic,
+        newest,
+        () => `${name} says that ${this.#nameOf(key)} is committed up to ${newest.nextOffset}`,
+      )
   }
 
   #metadataCommitted(log: StoredLog, baseOffset: number): void {
@@ -266,22 +292,23 @@ export class ClusterWatch implements FrameWatcher {
         const batch = records === undefined ? undefined : [...batchesIn(records)][0]
         if (batch === undefined) continue
         model.counts.ackChecks += 1
-        const checksum = batchChecksum(records!, batch.start)
-        const copies: string[] = []
-        for (const [name, disk] of this.#disks) {
-          const isStored = disk.copies(keyOf(topicId, index), topic.name).some((log) => {
-            const stored = log.at(baseOffset)
-            return stored?.baseOffset === baseOffset && stored.checksum === checksum && isDurable(stored)
-          })
-          if (isStored) copies.push(name)
-        }
-        const least = Math.max(1, topic.minInsyncReplicas - (this.#hasNewDisk ? 1 : 0))
-        if (copies.length < least)
-          model.violated(
-            `acknowledged means synced (L1 L8): ${topic.partitionName(index)} offset ${baseOffset} is acknowledged by ${frame.from}, and synced on ${copies.join() || "none"} where ${least} are asked for`,
-          )
+        const key = keyOf(topicId, index)
+        if (this.#areCopiesSeen(key, baseOffset + 1)) continue
+        this.copies.promised(
+          key,
+          topic,
+          { baseOffset, checksum: batchChecksum(records!, batch.start) },
+          () => `${topic.partitionName(index)} offset ${baseOffset} is acknowledged by ${frame.from}`,
+        )
       }
     }
+  }
+
+  /** Whoever holds a batch holds what is before it. */
+  #areCopiesSeen(key: string, end: number): boolean {
+    if (end <= (this.#copiesSeen.get(key) ?? 0)) return true
+    this.#copiesSeen.set(key, end)
+    return false
   }
 
   // Looking at all disks.
