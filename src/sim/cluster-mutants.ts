@@ -1,10 +1,10 @@
 /**
- * Deliberate faults in the quorum, the controller and replication.
+ * Deliberate faults in the quorum and the controller.
  *
- * Owns the list of those that the cluster workload finds: the rules of Raft, who may lead a partition, what counts towards the high watermark, how a follower comes to hold what its leader holds. How they are
- * applied is with `mutants.ts`.
+ * Owns the list of those that the cluster workload finds: the rules of Raft, who may lead a partition, whose word counts. Those of replication have a file of their own; how all are applied is with `mutants.ts`.
  */
 import type { Mutant, MutantEdit } from "./mutants.js"
+import { replicationMutants } from "./replication-mutants.js"
 
 const several = (name: string, ...edits: readonly MutantEdit[]): Mutant => ({ name, edits, workload: "cluster" })
 
@@ -79,10 +79,16 @@ const quorumMutants: readonly Mutant[] = [
     "return own.endOffset;",
   ),
   one(
-    "quorum: what a leader appended and lost leadership over stays decided",
+    "quorum: what is cut from the log stays decided",
+    "raft/metadata-log.js",
+    "this.#events.onTruncated(this.log.logEndOffset);\n        this.#core.onTruncated(this.#nowMs);",
+    "this.#core.onTruncated(this.#nowMs);",
+  ),
+  one(
+    "quorum: hears the answer of a leader it does not follow any more",
     "raft/core.js",
-    'if (this.#role.kind === "leader") this.#effects.now.resigned = true;',
-    "",
+    'if (!isCurrent || request.round !== this.#fetch.round || role.kind !== "follower" || request.to !== this.#election.leaderId) {',
+    'if (role.kind !== "follower") {',
   ),
 ]
 
@@ -154,121 +160,58 @@ const controllerMutants: readonly Mutant[] = [
     "for (const place of []) {",
   ),
   one(
-    "controller: takes proposals of brokers that are not the leader",
+    "controller: takes a proposal about an earlier state of the partition",
     "controller/alter-partition.js",
-    "if (brokerId !== partition.leader) return Errors.INVALID_REQUEST;",
-    "",
-  ),
-]
-
-const replicationMutants: readonly Mutant[] = [
-  one(
-    "replication: the high watermark waits for no follower",
-    "replication/leader-state.js",
-    "if (counts) offset = follower.safeOffset;",
+    "if (partitionEpoch < partition.partitionEpoch) return Errors.INVALID_UPDATE_VERSION;",
     "",
   ),
   one(
-    "replication: a follower that has not fetched in this leadership does not count",
-    "replication/leader-state.js",
-    "if (follower.safeOffset >= offset) continue;",
-    "if (follower.safeOffset < 0 || follower.safeOffset >= offset) continue;",
+    "controller: hears an earlier life of a broker",
+    "controller/heartbeat.js",
+    "if (broker !== void 0 && broker.brokerEpoch === brokerEpoch) return void 0;",
+    "if (broker !== void 0) return void 0;",
   ),
   one(
-    "replication: positions of the last leadership count",
-    "replication/leader-state.js",
-    "safeOffset = -1;",
-    "safeOffset = Number.MAX_SAFE_INTEGER;",
-  ),
-  one(
-    "replication: the high watermark moves below min ISR",
-    "replication/partition.js",
-    "if (leader === void 0 || leader.isUnderMinIsr(this.#log.config.minInsyncReplicas)) return;",
-    "if (leader === void 0) return;",
-  ),
-  one(
-    "replication: a proposal to leave the in-sync set counts before it is decided",
-    "replication/leader-state.js",
-    "return this.#state.isr.includes(brokerId) || this.#proposed?.includes(brokerId) === true;",
-    "return (this.#proposed ?? this.#state.isr).includes(brokerId);",
-  ),
-  one(
-    "replication: a follower joins before it has what is committed",
-    "replication/leader-state.js",
-    "if (this.isInSync(brokerId) || safeOffset < highWatermark || safeOffset < this.epochStartOffset) continue;",
-    "if (this.isInSync(brokerId)) continue;",
-  ),
-  one(
-    "replication: a follower tells what it has not synced",
-    "replication/replica-fetcher.js",
-    "flushedOffset: state.toldSafeOffset",
-    "flushedOffset: log.logEndOffset",
-  ),
-  one(
-    "replication: a follower is cut to its high watermark (KIP-101)",
-    "replication/follower-state.js",
-    "return Math.min(own.endOffset, leaders.endOffset, log.logEndOffset);",
-    "return Math.min(log.highWatermark, log.logEndOffset - 1);",
-  ),
-  one(
-    "replication: a leader does not notice that a follower's log diverges",
-    "replication/partition-reads.js",
-    "if (end.leaderEpoch < request.lastFetchedEpoch || end.endOffset < request.fetchOffset) {",
-    "if (false) {",
-  ),
-  one(
-    "replication: a follower goes on without cutting where its log diverges",
-    "replication/fetch-answers.js",
-    "this.#cut(state, async () => (own) => own.truncateTo(offset));",
-    "state.forgetTerms();\n    this.fetcher.ready(state, true);",
-  ),
-  one(
-    "replication: a follower takes what it did not ask for at its end",
-    "replication/fetch-answers.js",
-    "if (!state.continuesIn(request)) return;",
-    "",
-  ),
-  one(
-    "replication: an answer of another epoch is heard",
-    "replication/follower-state.js",
-    "return this.toldIn <= request;",
+    "controller: takes in an earlier life of a follower (KIP-903)",
+    "controller/alter-partition.js",
+    "return brokerEpoch === -1 || brokerEpoch === broker.brokerEpoch;",
     "return true;",
   ),
   one(
-    "replication: a follower does not learn of idempotent producers",
-    "storage/log.js",
-    "const producersBefore = this.#takeInProducers(bytes);",
-    'const producersBefore = origin === "replication" ? void 0 : this.#takeInProducers(bytes);',
+    "controller: takes in followers that are fenced",
+    "controller/alter-partition.js",
+    "if (broker === void 0 || broker.fenced || broker.inControlledShutdown) return false;",
+    "if (broker === void 0) return false;",
   ),
   one(
-    "replication: a follower does not write down epochs",
-    "storage/log.js",
-    "const epochsBefore = this.#takeInEpochs(bytes);",
-    'const epochsBefore = origin === "replication" ? void 0 : this.#takeInEpochs(bytes);',
+    "controller: a broker that comes back goes on where its last life was",
+    "controller/registration.js",
+    "const records = isSameLife ? [] : endOfLastLife(view, request, existing);",
+    "const records = [];",
   ),
   one(
-    "replication: all in-sync replicas are one (acks)",
-    "broker/api/produce.js",
-    "const waiters = acks === -1 ? partition.acknowledged : partition.safeHere;",
-    "const waiters = partition.safeHere;",
+    "controller: whoever lost what was not synced stays an eligible leader",
+    "controller/registration.js",
+    "return isClean || view.settings(place.topic).survivesCrash;",
+    "return true;",
   ),
   one(
-    "replication: a follower that is new is taken to have everything",
-    "replication/leader-state.js",
-    "follower.safeOffset = fetch.safeOffset;",
-    "follower.safeOffset = logEndOffset;",
+    "controller: unfences who has not read of its registration",
+    "controller/heartbeat.js",
+    "const isCaughtUp = request.currentMetadataOffset >= broker.brokerEpoch;",
+    "const isCaughtUp = true;",
   ),
   one(
-    "replication: whoever once led appends for ever",
-    "replication/partition.js",
-    "if (this.#leader === void 0)\n      return refuseForNow(Errors.NOT_LEADER_OR_FOLLOWER",
-    "if (false)\n      return refuseForNow(Errors.NOT_LEADER_OR_FOLLOWER",
+    "controller: a failed directory keeps its places",
+    "controller/broker-changes.js",
+    'if (!failed.includes(replicaDirectory(partition, brokerId) ?? "")) continue;',
+    "continue;",
   ),
   one(
-    "replication: serves readers that know another epoch",
-    "replication/partition.js",
-    "return currentLeaderEpoch < this.leaderEpoch ? Errors.FENCED_LEADER_EPOCH : Errors.UNKNOWN_LEADER_EPOCH;",
-    "return Errors.NONE;",
+    "controller: a life on its way out stays in sync",
+    "controller/broker-changes.js",
+    "registrationChange(brokerId, broker.brokerEpoch, { inControlledShutdown: 1 }),\n    ...leaveIsrs(view, brokerId, keepsAll, false)",
+    "registrationChange(brokerId, broker.brokerEpoch, { inControlledShutdown: 1 })",
   ),
 ]
 
