@@ -12,7 +12,12 @@ import {
   batchLastOffset,
   batchLeaderEpoch,
 } from "../protocol/batch-header.js"
-import { decodePartitionMetadata, partitionMetadataFile } from "../storage/checkpoint-files.js"
+import {
+  decodeOffsetCheckpoint,
+  decodePartitionMetadata,
+  logStartOffsetFile,
+  partitionMetadataFile,
+} from "../storage/checkpoint-files.js"
 import type { SimulatedDisk } from "./disk.js"
 import { Inode } from "./inode.js"
 import { Folder } from "./names.js"
@@ -158,6 +163,21 @@ export class DiskLogs {
       if (file instanceof Inode) return file.isDurable(0, file.size) ? Buffer.from(file.view(0, file.size)) : undefined
     }
     return undefined
+  }
+
+  /** Where a start after a power cut would let the log begin: where its first file does, or where the checkpoint says. */
+  durableStartOf(topic: string, partition: number): number {
+    let start = 0
+    for (const directory of this.disk.names.root.durable.values()) {
+      if (!(directory instanceof Folder)) continue
+      const folder = directory.durable.get(`${topic}-${partition}`)
+      if (!(folder instanceof Folder)) continue
+      const names = [...folder.durable.keys()].filter((name) => logFile.test(name)).sort()
+      const file = directory.durable.get(logStartOffsetFile)
+      const entries = file instanceof Inode ? decodeOffsetCheckpoint(Buffer.from(file.contents())) : undefined
+      start = Math.max(start, Number.parseInt(names[0] ?? "0", 10), entries?.get(`${topic}-${partition}`)?.offset ?? 0)
+    }
+    return start
   }
 
   #keyOf(topic: string, partition: number, folder: Folder): string | undefined {

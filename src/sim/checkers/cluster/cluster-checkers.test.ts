@@ -139,6 +139,10 @@ const registered = (brokerId: number, fenced: number): MetadataRecord => ({
     cordonedLogDirs: null,
   },
 })
+const anew = (brokerId: number): MetadataRecord => ({
+  type: "RegisterBrokerRecord",
+  value: { brokerId, fenced: true } as ValueOf<"RegisterBrokerRecord">,
+})
 const partition = (value: Partial<ValueOf<"PartitionRecord">>): MetadataRecord => ({
   type: "PartitionRecord",
   value: {
@@ -199,6 +203,8 @@ const badChanges: readonly [what: string, records: readonly MetadataRecord[]][] 
   ["a leader that is not in sync", [change({ leader: 2, isr: [1, 3] })]],
   ["a fenced leader", [registered(2, 1), change({ leader: 2, isr: [2, 3] })]],
   ["a leader that is fenced and stays", [registered(1, 1)]],
+  ["a leader that begins a new life and stays", [anew(1)]],
+  ["a fenced follower that comes in sync", [change({ isr: [1, 2] }), registered(3, 1), change({ isr: [1, 2, 3] })]],
   ["eligible leaders though enough are in sync", [change({ isr: [1, 2], eligibleLeaderReplicas: [3] })]],
   ["an unclean election", [change({ leader: 2, leaderRecoveryState: 1 })]],
   ["an in-sync replica that is none", [change({ isr: [1, 9] })]],

@@ -54,6 +54,7 @@ export class PartitionStates {
         this.#topics.set(record.value.topicId, record.value.name)
         break
       case "RemoveTopicRecord":
+        this.#topics.delete(record.value.topicId)
         for (const key of this.#states.keys()) if (key.startsWith(`${record.value.topicId}/`)) this.#states.delete(key)
         break
       case "PartitionRecord": {
@@ -69,6 +70,7 @@ export class PartitionStates {
         break
       case "RegisterBrokerRecord":
         this.#setFenced(record.value.brokerId, record.value.fenced)
+        if (record.value.fenced) this.#leadsNothing(record.value.brokerId)
         break
       case "BrokerRegistrationChangeRecord":
         if (record.value.fenced !== 0) this.#setFenced(record.value.brokerId, record.value.fenced > 0)
@@ -117,6 +119,8 @@ export class PartitionStates {
       )
     if (isNew && this.#fenced.has(state.leader))
       this.report(`L6: ${this.#show(key)}: ${state.leader} is elected, and it is fenced`)
+    const joining = state.isr.find((id) => !before.isr.includes(id) && this.#fenced.has(id))
+    if (joining !== undefined) this.report(`L6: ${this.#show(key)}: ${joining} comes in sync, and it is fenced`)
     if (change.leaderRecoveryState > 0 && !mayBeUnclean)
       this.report(`L6: ${this.#show(key)}: the election of ${state.leader} is unclean`)
     this.#judge(key, state)

@@ -24,6 +24,7 @@ import type { SeededRandom } from "../../random.js"
 import type { FrameWatcher, WireFrame } from "../../wire-tap.js"
 import type { ClusterModel, ClusterTopic } from "./model.js"
 import type { NodeLife } from "./node-life.js"
+import { whyLeftOver, whyNotAlike } from "./replicas-in-the-end.js"
 import { Replays } from "./replays.js"
 import { CopiesWatch, metadataKey } from "./watch-copies.js"
 
@@ -180,11 +181,12 @@ export class ClusterWatch implements FrameWatcher {
     for (const { topicId, partitions } of request.forgottenTopicsData)
       for (const partition of partitions) session.delete(keyOf(topicId, partition))
     for (const { topicId, partitions } of request.topics)
-      for (const { partition, fetchOffset, ...more } of partitions) {
+      for (const { partition, fetchOffset, logStartOffset, ...more } of partitions) {
         const key = keyOf(topicId, partition)
         session.set(key, { offset: fetchOffset, since: frame.correlationId })
         const flushedOffset = (more as { flushedOffset?: number }).flushedOffset ?? -1
         this.#positionTold(frame.from, key, flushedOffset >= 0 ? flushedOffset : fetchOffset)
+        if (logStartOffset > 0) this.#startTold(frame.from, key, logStartOffset)
       }
   }
 
@@ -204,6 +206,17 @@ export class ClusterWatch implements FrameWatcher {
     else if (last.nextOffset <= position && !isDurable(last))
       this.model.violated(
         `positions are on the medium (L8 R6): ${name} tells ${position} of ${this.#nameOf(key)}, and the batch at ${last.baseOffset} is not synced`,
+      )
+  }
+
+  /** Where a follower's log starts is what its leader answers a deletion with (M1). */
+  #startTold(name: string, key: string, logStartOffset: number): void {
+    const topic = this.#topicOf(key)
+    if (topic === undefined) return
+    const start = this.#disks.get(name)!.durableStartOf(topic.name, partitionOf(key))
+    if (start < logStartOffset)
+      this.model.violated(
+        `deletions are on the medium (M1): ${name} tells that ${this.#nameOf(key)} starts at ${logStartOffset}, and a start would find ${start}`,
       )
   }
 
@@ -334,26 +347,10 @@ export class ClusterWatch implements FrameWatcher {
     }
   }
 
-  /** All replicas of a partition hold the same bytes (LIV4). */
+  /** Why disks are not yet as they are to be in the end (LIV4, M1). */
   whyNotConverged(): string | undefined {
-    const all = new Map([...this.#disks].map(([name, disk]) => [name, disk.logs()]))
-    for (const topic of this.model.liveTopics) {
-      for (let partition = 0; partition < topic.partitions; partition++) {
-        if (topic.flushPolicy === "memory" || topic.lossAllowed.has(partition)) continue
-        const key = keyOf(topic.topicId, partition)
-        const replicas = [...this.#lives.values()].filter(({ spec }) => this.states.replicasOf(key).includes(spec.id))
-        const copies = replicas.map(({ name }) => ({ name, logs: all.get(name)!.get(key) ?? [] }))
-        const start = Math.max(...copies.flatMap(({ logs }) => logs.map(({ startOffset }) => startOffset)), 0)
-        const [first, ...others] = copies.map(({ name, logs }) => ({
-          name,
-          texts: logs.map((log) => summary(log, start)),
-        }))
-        const different = others.find(({ texts }) => !texts.some((text) => first!.texts.includes(text)))
-        if (different !== undefined)
-          return `${topic.partitionName(partition)} on ${first!.name}: ${last(first!.texts)}, on ${different.name}: ${last(different.texts)}`
-      }
-    }
-    return undefined
+    const { model, states } = this
+    return whyNotAlike(model, states, this.#lives, this.#disks) ?? whyLeftOver(model, states, this.#lives, this.#disks)
   }
 
   #log(name: string, key: string): StoredLog | undefined {
@@ -377,14 +374,6 @@ export class ClusterWatch implements FrameWatcher {
 const keyOf = (topicId: string, partition: number): string =>
   topicId === metadataTopicId ? metadataKey : `${topicId}/${partition}`
 const partitionOf = (key: string): number => Number(key.slice(key.indexOf("/") + 1))
-
-const summary = (log: StoredLog, from: number): string =>
-  log.batches
-    .slice(log.indexOf(from))
-    .map(({ baseOffset, leaderEpoch, checksum }) => `${baseOffset}:${leaderEpoch}:${checksum.toString(16)}`)
-    .join(" ")
-
-const last = (texts: readonly string[]): string => texts.map((text) => `…${text.slice(-80)}`).join(" or ") || "no log"
 
 function decodeRequest<A extends Api>(api: A, frame: WireFrame): RequestOf<A> {
   const reader = new Reader(frame.bytes)
