@@ -63,7 +63,9 @@ export class ControllerRole {
         supported: supportedFeatures,
         metadataVersionNeeded,
         staticMinInsyncReplicas: () => config.string("min.insync.replicas") ?? "1",
+        kraftVersion: () => quorum.kraftVersion,
       },
+      upgradeVoters: () => quorum.upgradeVoters(),
       brokerTiming: {
         sessionTimeoutMs: config.int("broker.session.timeout.ms"),
         handOverStallMs,

@@ -42,6 +42,7 @@ import type { Env } from "../env/env.js"
 import type { Endpoint, MetadataImage, TopicImage } from "../metadata/image.js"
 import type { MetadataRecord } from "../metadata/records.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
+import type { MetadataLog } from "../raft/metadata-log.js"
 import type { Api, RequestOf, ResponseInputOf } from "../protocol/message.js"
 import type { allocateProducerIds as allocateProducerIdsApi } from "../protocol/messages/allocate-producer-ids.js"
 import type { alterPartition as alterPartitionApi } from "../protocol/messages/alter-partition.js"
@@ -71,6 +72,8 @@ export interface ControllerOptions {
   readonly topicSettings: TopicSettingsOf
   readonly configRules: ConfigRules
   readonly featureRules: FeatureRules
+  /** Brings the quorum to kraft.version 1. */
+  readonly upgradeVoters: MetadataLog["upgradeVoters"]
   readonly brokerTiming: BrokerLifeTiming
   readonly electionTiming: ElectionTiming
   readonly interBrokerListenerName: string
@@ -278,10 +281,17 @@ export class MetadataController {
       // Version 0 had one kind of downgrade.
       upgradeType: version === 0 && update.allowDowngrade ? 2 : update.upgradeType,
     }))
-    const done = await this.#decisions.submit((image) => {
-      const { records, failure } = updateFeatures(image, updates, this.options.featureRules)
-      return { records: validateOnly ? [] : records, response: { failure } }
-    })
+    const decide = (validateOnly: boolean) =>
+      this.#decisions.submit((image) => {
+        const { records, ...response } = updateFeatures(image, updates, this.options.featureRules)
+        return { records: validateOnly ? [] : records, response }
+      })
+    let done = await decide(true)
+    if (!validateOnly && !isRefused(done) && done.failure === undefined) {
+      const upgraded = done.upgradesVoters ? await this.options.upgradeVoters() : undefined
+      const failure = upgraded && upgraded.errorCode !== Errors.NONE ? (upgraded as Failure) : undefined
+      done = failure === undefined ? await decide(false) : { ...done, failure }
+    }
     const failure = isRefused(done) ? done.refused : done.failure
     const { errorCode, errorMessage } = failure ?? { errorCode: Errors.NONE, errorMessage: null }
     // Together or not at all, so that one result is everybody's.

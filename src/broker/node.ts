@@ -123,6 +123,7 @@ export class Node {
       },
       configs: this.#configs,
       image: () => this.#machine.committed,
+      kraftVersion: () => metadataLog.kraftVersion,
     }
     const listenerName = (connection: RequestConnection): string =>
       this.#listenerNames.get((connection as ServerConnection).localPort) ?? config.listeners.interBrokerListenerName

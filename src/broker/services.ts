@@ -29,6 +29,8 @@ export interface NodeServices {
   readonly configs: ConfigView
   /** The committed metadata. */
   image(): MetadataImage
+  /** Of the quorum, as this node knows it. */
+  kraftVersion(): number
 }
 
 /** What the APIs of the controllers' listeners work with. */

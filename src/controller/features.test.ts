@@ -13,6 +13,7 @@ const rules: FeatureRules = {
   ],
   metadataVersionNeeded: (feature, level) => (feature === "group.version" && level === 1 ? 22 : undefined),
   staticMinInsyncReplicas: () => "2",
+  kraftVersion: () => 0,
 }
 
 const update = (t: ClusterTest, ...updates: [string, number, number?][]) =>
@@ -89,7 +90,11 @@ test("a level that another one needs may come in the same request (KIP-1022)", (
 })
 
 test("a level as it is writes nothing", () => {
-  assert.deepEqual(update(new ClusterTest(), ["metadata.version", 30]), { records: [], failure: undefined })
+  assert.deepEqual(update(new ClusterTest(), ["metadata.version", 30]), {
+    records: [],
+    upgradesVoters: false,
+    failure: undefined,
+  })
 })
 
 test("another controller that does not know a level keeps everybody from it", () => {

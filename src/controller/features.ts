@@ -24,6 +24,8 @@ export interface FeatureRules {
   metadataVersionNeeded(feature: string, level: number): number | undefined
   /** `min.insync.replicas` as it stands in this controller's file, or its default. */
   staticMinInsyncReplicas(): string
+  /** The level of `kraft.version`, which is in control records of the metadata log. */
+  kraftVersion(): number
 }
 
 /** 1 upgrade, 2 safe downgrade, 3 unsafe downgrade. */
@@ -36,25 +38,41 @@ export interface FeatureUpdate {
 }
 
 const metadataVersionFeature = "metadata.version"
-const raftVersionFeature = "kraft.version"
+export const raftVersionFeature = "kraft.version"
 
+/** What is in force, by its name. */
+export const finalizedFeatures = (image: MetadataImage, kraftVersion: number): Map<string, number> =>
+  kraftVersion > 0 ? new Map(image.features).set(raftVersionFeature, kraftVersion) : new Map(image.features)
+
+/** `upgradesVoters`: kraft.version is to rise, which is no record of these: it comes first. */
 export function updateFeatures(
   image: MetadataImage,
   updates: readonly FeatureUpdate[],
   rules: FeatureRules,
-): { records: MetadataRecord[]; failure: Failure | undefined } {
-  const levels = new Map(image.features)
+): { records: MetadataRecord[]; upgradesVoters: boolean; failure: Failure | undefined } {
+  const current = finalizedFeatures(image, rules.kraftVersion())
+  const levels = new Map(current)
   for (const { feature, maxVersionLevel } of updates) levels.set(feature, maxVersionLevel)
   const records: MetadataRecord[] = []
+  let upgradesVoters = false
   for (const update of updates) {
     const refused = problem(image, update, levels, rules)
-    if (refused !== undefined) return { records: [], failure: failure(Errors.INVALID_UPDATE_VERSION, refused).failure }
+    if (refused !== undefined)
+      return {
+        records: [],
+        upgradesVoters: false,
+        failure: failure(Errors.INVALID_UPDATE_VERSION, refused).failure,
+      }
     const { feature: name, maxVersionLevel: featureLevel } = update
-    if (featureLevel === (image.features.get(name) ?? 0)) continue
+    if (featureLevel === (current.get(name) ?? 0)) continue
+    if (name === raftVersionFeature) {
+      upgradesVoters = true
+      continue
+    }
     if (name === elrFeature && featureLevel > 0) records.push(...oneMinimumForAll(image, rules))
     records.push({ type: "FeatureLevelRecord", value: { name, featureLevel } })
   }
-  return { records, failure: undefined }
+  return { records, upgradesVoters, failure: undefined }
 }
 
 function problem(
@@ -69,16 +87,15 @@ function problem(
   if (level < 0) return invalid("A feature version cannot be less than 0.")
   const unsupported = unsupportedBy(image, feature, level, rules)
   if (unsupported !== undefined) return invalid(unsupported)
-  const current = image.features.get(feature) ?? 0
+  const current = finalizedFeatures(image, rules.kraftVersion()).get(feature) ?? 0
   if (level < current && upgradeType === upgradeTypes.upgrade)
     return invalid(
       "Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe downgrade.",
     )
   if (level > current && upgradeType !== upgradeTypes.upgrade) return invalid("Can't downgrade to a newer version.")
   if (feature === metadataVersionFeature) return metadataVersionProblem(current, level, upgradeType)
-  // Its level is in control records of the metadata log, which this request does not write.
-  if (feature === raftVersionFeature && level !== current)
-    return invalid("The version of the quorum's protocol cannot be changed by this controller.")
+  if (feature === raftVersionFeature && level < current)
+    return invalid("Voters that are known by their disks cannot become voters of the configuration again.")
   const needed = rules.metadataVersionNeeded(feature, level)
   return needed !== undefined && (levels.get(metadataVersionFeature) ?? 0) < needed
     ? invalid(`${feature} could not be set to ${level} because it depends on ${metadataVersionFeature} level ${needed}`)

@@ -174,7 +174,8 @@ export class MetadataLog {
       core: this.#core,
       history: log.history,
       options,
-      append: (voters) => this.#appendVoters(voters),
+      append: (voters, newVersion) => this.#appendVoters(voters, newVersion),
+      ownEndpoint: options.ownEndpoint,
       resign: () => {
         this.#core.resign(this.#nowMs)
         this.#perform()
@@ -254,6 +255,11 @@ export class MetadataLog {
 
   get kraftVersion(): number {
     return this.log.history.latest.kraftVersion
+  }
+
+  /** To kraft.version 1, on the active controller: resolves when it is committed, or with what stands in the way. */
+  upgradeVoters(): Promise<{ readonly errorCode: number; readonly errorMessage: string | null }> {
+    return this.#voterChanges.upgrade()
   }
 
   /** Of the record that names them; -1: configuration, or what a format left. */
@@ -557,13 +563,11 @@ export class MetadataLog {
     settle?.(undefined)
   }
 
-  #appendVoters(voters: VoterSet): AppendedRecords | undefined {
+  #appendVoters(voters: VoterSet, kraftVersion: number | undefined): AppendedRecords | undefined {
     const { epoch } = this.#core
-    const appended = this.log.appendAsLeader([votersControlRecord(voters)], {
-      isControl: true,
-      epoch,
-      nowMs: this.env.clock.wallMs(),
-    })
+    const records = [votersControlRecord(voters)]
+    if (kraftVersion !== undefined) records.unshift(kraftVersionControlRecord(kraftVersion))
+    const appended = this.log.appendAsLeader(records, { isControl: true, epoch, nowMs: this.env.clock.wallMs() })
     if (appended === undefined) return undefined
     // The newest voters count at once, committed or not.
     this.#tellVoters()

@@ -15,7 +15,7 @@ import type { removeRaftVoter } from "../protocol/messages/remove-raft-voter.js"
 import type { updateRaftVoter } from "../protocol/messages/update-raft-voter.js"
 import type { RaftCore } from "./core.js"
 import type { VoterHistory } from "./voter-history.js"
-import { type ReplicaKey, supportedKRaftVersions, type Voter, type VoterSet } from "./voter-set.js"
+import { type ReplicaKey, supportedKRaftVersions, type Voter, VoterSet } from "./voter-set.js"
 
 type Change = { readonly errorCode: number; readonly errorMessage: string | null; readonly throttleTimeMs: number }
 
@@ -31,13 +31,17 @@ export interface VoterChangesOptions {
     readonly connect: ConnectPeer
     readonly timing: { readonly requestTimeoutMs: number }
   }
-  /** Undefined: the log takes nothing now. */
-  readonly append: (voters: VoterSet) => { readonly nextOffset: Offset } | undefined
+  /** With the kraft.version that begins there, where one does. Undefined: the log takes nothing now. */
+  readonly append: (voters: VoterSet, kraftVersion?: number) => { readonly nextOffset: Offset } | undefined
+  /** Where this node is reached as a controller. */
+  readonly ownEndpoint: () => PeerAddress | undefined
   readonly resign: () => void
 }
 
 /** An observer that is to become a voter has had everything no longer ago than this. */
 export const caughtUpMsMax = 3_600_000
+/** Whose disk is to be written down must have fetched no longer ago than this. */
+export const heardMsMax = 2_000
 
 const done: Change = { errorCode: Errors.NONE, errorMessage: null, throttleTimeMs: 0 }
 const refused = (errorCode: number, errorMessage: string): Change => ({ errorCode, errorMessage, throttleTimeMs: 0 })
@@ -104,6 +108,46 @@ export class VoterChanges {
     return change
   }
 
+  /**
+   * To kraft.version 1: the voters of the configuration are in the log from here on, each known by its disk. A majority is the same before and after, so nothing else changes. All must be
+   * there: the id of a disk is what its node says when it fetches.
+   */
+  async upgrade(): Promise<Change> {
+    const { core, env, options, ownEndpoint } = this.parts
+    const problem = this.#problem(null, 0)
+    if (problem !== undefined) return problem
+    return this.#run(
+      options.timing.requestTimeoutMs,
+      async (isPending) => {
+        const voters: Voter[] = []
+        for (const voter of core.voters.voters) {
+          const isSelf = voter.id === options.nodeId
+          const own = ownEndpoint()
+          const endpoints = isSelf && own !== undefined ? [{ name: options.listenerName, ...own }] : voter.endpoints
+          const endpoint = this.#endpointIn(endpoints)
+          if (endpoint === undefined || endpoint.port <= 0)
+            return refused(
+              Errors.INVALID_UPDATE_VERSION,
+              `Node ${voter.id} has no listener ${options.listenerName} at which other controllers could reach it.`,
+            )
+          const versions = isSelf ? supportedKRaftVersions : await this.#supportedVersions(endpoint)
+          if (!isPending()) return undefined
+          const progress = core.leaderState?.progressOf(voter)
+          const directoryId = isSelf ? options.directoryId : progress?.directoryId
+          const isHeard = isSelf || (progress?.lastFetchMs ?? -1) >= env.clock.monotonicMs() - heardMsMax
+          if (versions === undefined || !isHeard || directoryId === undefined || directoryId === zeroUuid)
+            return refused(Errors.INVALID_UPDATE_VERSION, `Voter ${voter.id} is not there, and its disk is not known.`)
+          if (versions.maxKRaftVersion < 1)
+            return refused(Errors.INVALID_UPDATE_VERSION, `Voter ${voter.id} does not support kraft.version 1.`)
+          voters.push({ id: voter.id, directoryId, endpoints, ...versions })
+        }
+        return new VoterSet(voters)
+      },
+      true,
+      1,
+    )
+  }
+
   /** Answered at once: the voter does not wait for it. */
   async update(request: RequestOf<typeof updateRaftVoter>): Promise<ResponseInputOf<typeof updateRaftVoter>> {
     const { core, append } = this.parts
@@ -136,14 +180,14 @@ export class VoterChanges {
   }
 
   /** Why no change may begin now. */
-  #problem(clusterId: string | null): Change | undefined {
+  #problem(clusterId: string | null, versionNeeded: 0 | 1 = 1): Change | undefined {
     const { core, history, options } = this.parts
     if (clusterId !== null && clusterId !== options.clusterId)
       return refused(Errors.INCONSISTENT_CLUSTER_ID, `The cluster's id is ${options.clusterId}.`)
     const leader = core.leaderOnlyProblem(core.epoch)
     if (leader !== Errors.NONE) return refused(leader, "This node does not lead the metadata quorum.")
     const { kraftVersion, offset } = history.latest
-    if (kraftVersion < 1)
+    if (kraftVersion < versionNeeded)
       return refused(Errors.UNSUPPORTED_VERSION, `The voters are configured: kraft.version is ${kraftVersion}.`)
     if (this.#pending !== undefined)
       return refused(Errors.REQUEST_TIMED_OUT, "Another change of the voters is on its way.")
@@ -159,6 +203,7 @@ export class VoterChanges {
     timeoutMs: number,
     decide: (isPending: () => boolean) => Promise<VoterSet | Change | undefined>,
     ackWhenCommitted: boolean,
+    newKRaftVersion?: number,
   ): Promise<Change> {
     return new Promise((resolve, reject) => {
       let timer: Timer | undefined
@@ -179,7 +224,7 @@ export class VoterChanges {
       decide(isPending).then((decided) => {
         if (!isPending() || decided === undefined) return
         if ("errorCode" in decided) return pending.settle(decided)
-        const appended = this.parts.append(decided)
+        const appended = this.parts.append(decided, newKRaftVersion)
         if (appended === undefined)
           return pending.settle(refused(Errors.REQUEST_TIMED_OUT, "The metadata log takes no records now."))
         pending.nextOffset = appended.nextOffset

@@ -8,6 +8,7 @@
 import type { Api } from "../../protocol/message.js"
 import { apiVersions } from "../../protocol/messages/api-versions.js"
 import { Errors } from "../../protocol/errors.js"
+import { finalizedFeatures } from "../../controller/features.js"
 import { supportedFeatures } from "../features.js"
 import { type ApiHandler, nodeHandler, type NodeServices } from "../services.js"
 
@@ -39,7 +40,7 @@ export const apiVersionsHandler = (advertised: () => readonly Api[]): ApiHandler
           maxVersion: maxSupportedVersion,
         })),
       finalizedFeaturesEpoch: image.offset,
-      finalizedFeatures: [...image.features].map(([name, level]) => ({
+      finalizedFeatures: [...finalizedFeatures(image, services.kraftVersion())].map(([name, level]) => ({
         name,
         maxVersionLevel: level,
         minVersionLevel: level,

@@ -41,6 +41,7 @@ export async function serveIntroductions(
     limits: { fetchBytesMax: 0, describedPartitionsMax: 0, autoCreateTopicsEnable: false, deleteTopicEnable: false },
     configs: new ConfigView(config.nodeId, config.values, () => emptyImage),
     image: () => emptyImage,
+    kraftVersion: () => 0,
   }
   const handlers: ApiHandler<Api, NodeServices>[] = [
     apiVersionsHandler(() => handlers.map(({ api }) => api)),

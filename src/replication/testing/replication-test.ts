@@ -149,6 +149,8 @@ export class Life {
       limits: { fetchBytesMax: 55 << 20 },
       fetchSessions: new FetchSessions(1000, (below) => env.random.int(below)),
       image: () => this.image,
+      kraftVersion: () => 1,
+      isCutOff: () => false,
     } as unknown as Services
     const dispatch = requestDispatch(services, {
       handlers,
