@@ -8,6 +8,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Mutant } from "../sim/mutants.js"
+import { worldFlags } from "./simulate-jobs.js"
 
 /** `build/src`, from where this runs. */
 const builtRoot = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -62,7 +63,7 @@ export async function runMutant(mutant: Mutant, seconds: number): Promise<Mutant
 
 function outputOf(program: string, args: readonly string[]): Promise<{ status: number | null; output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "inherit"] })
+    const child = spawn(process.execPath, [...worldFlags, program, ...args], { stdio: ["ignore", "pipe", "inherit"] })
     const parts: Buffer[] = []
     child.stdout.on("data", (part: Buffer) => parts.push(part))
     child.on("error", reject)
