@@ -174,6 +174,31 @@ test("a log that starts inside a batch moves with its start", async () => {
   )
 })
 
+test("a retry behind a move is stored once, though its records were deleted before", async () => {
+  await inBrokerWorld(
+    async (t) => {
+      await t.createTopic()
+      const idempotent = batchOf(["once"], { producerId: 7, producerEpoch: 0, baseSequence: 0 })
+      const sendIt = async () => (await t.produce(Buffer.from(idempotent))).baseOffset
+      assert.equal(await sendIt(), 0)
+      await t.produce(batchOf(["1", "2"]))
+      await t.client.send(deleteRecords, 2, {
+        topics: [{ name: "t", partitions: [{ partitionIndex: 0, offset: 2 }] }],
+        timeoutMs: 1000,
+      })
+      assert.equal(await sendIt(), 0)
+      const home = await settled(t)
+      await t.moveReplica(otherThan(home))
+      assert.equal(await settled(t), otherThan(home))
+      assert.equal(await sendIt(), 0)
+      await t.crash("power")
+      assert.equal(await sendIt(), 0)
+      assert.deepEqual(await t.readAll(), ["2"])
+    },
+    { settings },
+  )
+})
+
 test("a topic deleted while its replica moves leaves neither copy", async () => {
   for (let ms = 0; ms < 4; ms += 0.5) {
     await inBrokerWorld(

@@ -421,6 +421,7 @@ export class LogManager {
     const current = this.#logs.get(key)
     const directory = this.directoryOf(future)
     await future.flush()
+    if (current !== undefined) await future.takeOverProducers(current)
     // The new one gets the name before the old one loses it: a crash in between leaves two whole copies, never none.
     await future.paused(async () => {
       const path = `${directory.path}/${key}`

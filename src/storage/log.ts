@@ -157,6 +157,15 @@ export class Log {
     return this.#common.highWatermark
   }
 
+  /**
+   * This log takes the place of `other`, which holds the same records: it knows of producers what that one does, also of those whose records are deleted there and were never here.
+   * When it resolves no crash changes that. The caller has stopped appends to both.
+   */
+  async takeOverProducers(other: Log): Promise<void> {
+    this.#common.producers.replaceWith(other.producers)
+    await this.#common.serially(() => this.#seals.writeProducers())
+  }
+
   /** How long a write has been on its way. */
   writeStalledMs(nowMs: number): number {
     return this.#writer.stalledMs(nowMs)

@@ -120,6 +120,15 @@ export class SegmentSeals {
     this.startIfWritten()
   }
 
+  /** What is known of producers now is on the medium, also what no record here says any more. */
+  async writeProducers(): Promise<void> {
+    // The end of a rolled segment may be this end: its snapshot must not come after.
+    await this.sealWritten()
+    const { home, path, producers, logEndOffset } = this.#common
+    await writeSnapshot(home.env.disk, path, logEndOffset, producers.encodeSnapshot())
+    await home.env.disk.syncDirectory(path)
+  }
+
   /**
    * Puts on the medium all that the next open would have to find out by scanning; a producer snapshot at the log's end too. The file of the
    * active segment exists, and nothing is appended any more.
