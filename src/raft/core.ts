@@ -10,6 +10,7 @@ import { type ErrorCode, Errors } from "../protocol/errors.js"
 import { DiskPace } from "./disk-pace.js"
 import { type Effects, EffectsDraft } from "./effects.js"
 import { type ElectionState, noElection, sameVote } from "./election-state.js"
+import { FetchPace } from "./fetch-pace.js"
 import { LeaderState } from "./leader-state.js"
 import { isSettled, isUpToDate, judgePosition, type LogView, truncationOffset } from "./log-view.js"
 import {
@@ -20,11 +21,12 @@ import {
   type OutgoingVote,
   type QuorumAnswer,
   type RequestFailure,
-  retryDelayMs,
   type VoteAnswer,
   type VoteRequest,
   VoterRequests,
 } from "./requests.js"
+import { type Asked, leaderProblem, voteProblem } from "./request-checks.js"
+import type { FollowerRole, ResignedRole, Role, RoleName, StandingRole } from "./role.js"
 import { type ReplicaKey, sameReplica, type VoterSet } from "./voter-set.js"
 
 export interface RaftTiming {
@@ -63,32 +65,6 @@ const electionBackoffMs = 50
 /** How soon to look again whether what forbids an election (the log being cut or not yet on the medium) has passed. */
 const standAgainMs = 10
 
-type Role =
-  | { readonly kind: "unattached"; deadlineMs: number }
-  | {
-      readonly kind: "follower"
-      deadlineMs: number
-      /** It has had an answer of this leader: it will not help to depose it while it is heard from (KIP-996). */
-      hasFetched: boolean
-      /** The leader is known or believed to be gone; when to stand for election, a number then. */
-      standAtMs: number | undefined
-    }
-  | {
-      readonly kind: "prospective" | "candidate"
-      readonly votes: Map<BrokerId, boolean>
-      deadlineMs: number
-      readonly lost: number
-    }
-  | { readonly kind: "leader"; readonly state: LeaderState }
-  | {
-      readonly kind: "resigned"
-      deadlineMs: number
-      readonly preferredCandidates: readonly ReplicaKey[]
-      readonly acknowledged: Set<BrokerId>
-    }
-
-export type RoleName = Role["kind"]
-
 export class RaftCore {
   readonly #self: ReplicaKey
   readonly #log: LogView
@@ -105,7 +81,7 @@ export class RaftCore {
   #highWatermark: Offset = 0
   /** As the leader said it, which may be beyond what is here. */
   #leaderHighWatermark: Offset = -1
-  #fetch = { inFlight: false, nextMs: 0, failures: 0, round: 0, isHeard: false }
+  readonly #fetch: FetchPace
   /** The log is being cut, or a snapshot is being read or put in its place. */
   #busy: "cutting" | "snapshot" | undefined
   readonly #pace = new DiskPace()
@@ -122,6 +98,7 @@ export class RaftCore {
     this.#timing = options.timing
     this.#voters = options.voters
     this.#requests = new VoterRequests(options.timing.retryBackoffMs)
+    this.#fetch = new FetchPace(options.timing.retryBackoffMs)
     this.#persisted = options.election
     this.#election = options.election
     // A snapshot holds nothing but what was committed.
@@ -280,7 +257,7 @@ export class RaftCore {
     this.#advance(nowMs)
   }
 
-  #tickFollower(role: Role & { kind: "follower" }, nowMs: number): void {
+  #tickFollower(role: FollowerRole, nowMs: number): void {
     if (role.standAtMs === undefined && nowMs >= role.deadlineMs) this.#suspectLeader(nowMs)
     if (role.standAtMs === undefined || nowMs < role.standAtMs) return
     if (this.isVoter) this.#stand(nowMs, 0, (again) => (role.standAtMs = again))
@@ -349,7 +326,7 @@ export class RaftCore {
     this.#advance(nowMs)
   }
 
-  #askForVotes(role: Role & { kind: "prospective" | "candidate" }, nowMs: number): void {
+  #askForVotes(role: StandingRole, nowMs: number): void {
     if (this.#isRejected(role.votes)) return
     for (const to of this.#undecided(role.votes)) {
       if (!this.#requests.mayAsk(to, nowMs)) continue
@@ -437,7 +414,7 @@ export class RaftCore {
    * The answer may leave this node only once `mustPersist` is false again. Source: Raft §5.2, §5.4.1; KIP-996.
    */
   onVote(request: VoteRequest, voterKey: ReplicaKey | undefined, nowMs: number): VoteAnswer {
-    const errorCode = this.#voteProblem(request, voterKey)
+    const errorCode = voteProblem(this.#asked, request, voterKey)
     if (errorCode !== Errors.NONE) return { ...this.#answer(errorCode), granted: false }
     if (request.epoch > this.epoch) this.#becomeUnattached(request.epoch, nowMs, 0)
     const granted = this.#grants(request)
@@ -463,29 +440,6 @@ export class RaftCore {
     this.#requests.askAgain(id)
   }
 
-  #voteProblem(request: VoteRequest, voterKey: ReplicaKey | undefined): ErrorCode {
-    if (this.#halted) return Errors.BROKER_NOT_AVAILABLE
-    if (request.epoch < this.epoch) return Errors.FENCED_LEADER_EPOCH
-    if (
-      request.candidate.id < 0 ||
-      request.candidate.id === this.#self.id ||
-      request.lastOffset < 0 ||
-      request.lastEpoch < 0
-    )
-      return Errors.INVALID_REQUEST
-    if (request.preVote ? request.lastEpoch > request.epoch : request.lastEpoch >= request.epoch)
-      return Errors.INVALID_REQUEST
-    if (voterKey !== undefined && !sameReplica(voterKey, this.#self)) return Errors.INVALID_VOTER_KEY
-    return this.#strangerProblem(request.candidate.id)
-  }
-
-  /** With voters from configuration, whoever is none of them was told other voters: two such sets could elect two leaders. */
-  #strangerProblem(id: BrokerId): ErrorCode {
-    return !this.#dynamic && this.#voters.size > 0 && this.#voters.get(id) === undefined
-      ? Errors.INCONSISTENT_VOTER_SET
-      : Errors.NONE
-  }
-
   #grants(request: VoteRequest): boolean {
     // What is being cut or replaced can't be compared.
     if (this.#busy === "cutting" || !isUpToDate(this.#log, request)) return false
@@ -509,7 +463,7 @@ export class RaftCore {
     voterKey: ReplicaKey | undefined,
     nowMs: number,
   ): QuorumAnswer {
-    const errorCode = this.#leaderProblem(request, voterKey)
+    const errorCode = leaderProblem(this.#asked, request, voterKey)
     if (errorCode === Errors.NONE) this.#learn(request.leaderId, request.epoch, nowMs)
     this.#advance(nowMs)
     return this.#answer(errorCode)
@@ -524,7 +478,7 @@ export class RaftCore {
     },
     nowMs: number,
   ): QuorumAnswer {
-    const errorCode = this.#leaderProblem(request, undefined)
+    const errorCode = leaderProblem(this.#asked, request, undefined)
     if (errorCode === Errors.NONE) {
       this.#learn(request.leaderId, request.epoch, nowMs)
       if (this.#role.kind === "follower" && this.#election.leaderId === request.leaderId) {
@@ -539,18 +493,16 @@ export class RaftCore {
     return this.#answer(errorCode)
   }
 
-  #leaderProblem(
-    { leaderId, epoch }: { readonly leaderId: BrokerId; readonly epoch: number },
-    voterKey: ReplicaKey | undefined,
-  ): ErrorCode {
-    if (this.#halted) return Errors.BROKER_NOT_AVAILABLE
-    if (epoch < this.epoch) return Errors.FENCED_LEADER_EPOCH
-    if (leaderId < 0 || leaderId === this.#self.id) return Errors.INVALID_REQUEST
-    if (voterKey !== undefined && !sameReplica(voterKey, this.#self)) return Errors.INVALID_VOTER_KEY
-    // Two leaders of one epoch: the nodes were told different voters.
-    if (epoch === this.epoch && (this.#role.kind === "leader" || (this.leaderId !== -1 && this.leaderId !== leaderId)))
-      return Errors.INCONSISTENT_VOTER_SET
-    return this.#strangerProblem(leaderId)
+  get #asked(): Asked {
+    return {
+      self: this.#self,
+      epoch: this.epoch,
+      leaderId: this.leaderId,
+      leads: this.#role.kind === "leader",
+      voters: this.#voters,
+      isDynamic: this.#dynamic,
+      isHalted: this.#halted,
+    }
   }
 
   /** A replica fetches: its position is what it has on its medium. The error is NONE where the position could be judged. */
@@ -662,7 +614,7 @@ export class RaftCore {
    */
   onFetchAnswer(request: OutgoingFetch, answer: FetchAnswer, nowMs: number): boolean {
     const isCurrent = request.round === this.#fetch.round
-    if (isCurrent) this.#fetch = { ...this.#fetch, inFlight: false, nextMs: nowMs, failures: 0, isHeard: true }
+    if (isCurrent) this.#fetch.answered(nowMs)
     const wasFollowing =
       this.#role.kind === "follower" && this.#election.leaderId === request.to && request.epoch === this.epoch
     this.#learn(answer.leaderId, answer.epoch, nowMs)
@@ -674,12 +626,12 @@ export class RaftCore {
       request.to !== this.#election.leaderId
     ) {
       // Asked at random whether somebody leads; nobody does, or it was not told.
-      if (isCurrent && request.round === this.#fetch.round) this.#fetchAgainLater("refused by the node", nowMs)
+      if (isCurrent && request.round === this.#fetch.round) this.#fetch.failed("refused by the node", nowMs)
       this.#advance(nowMs)
       return false
     }
     if (answer.errorCode !== Errors.NONE) {
-      this.#fetchAgainLater("refused by the node", nowMs)
+      this.#fetch.failed("refused by the node", nowMs)
       // It never leads again in this epoch: it has resigned, or was restarted.
       if (wasFollowing && answer.epoch === this.epoch && answer.errorCode === Errors.NOT_LEADER_OR_FOLLOWER)
         this.#suspectLeader(nowMs)
@@ -695,7 +647,7 @@ export class RaftCore {
     } else {
       this.#leaderHighWatermark = Math.max(this.#leaderHighWatermark, answer.highWatermark)
       if (this.#log.takesAppends) return true
-      this.#fetchAgainLater("refused by the node", nowMs)
+      this.#fetch.failed("refused by the node", nowMs)
     }
     this.#advance(nowMs)
     return false
@@ -703,13 +655,13 @@ export class RaftCore {
 
   /** What `onFetchAnswer` allowed is in the log; or its bytes could not be used, and must be asked for again. */
   onAppended(usable: boolean, nowMs: number): void {
-    if (!usable) this.#fetchAgainLater("refused by the node", nowMs)
+    if (!usable) this.#fetch.failed("refused by the node", nowMs)
     this.#advance(nowMs)
   }
 
   onFetchFailed(request: OutgoingFetch, reason: RequestFailure, nowMs: number): void {
     if (request.round !== this.#fetch.round) return
-    this.#fetchAgainLater(reason, nowMs)
+    this.#fetch.failed(reason, nowMs)
     // Its machine answers and its process does not: it is gone (a hint; a majority must see the same before anything happens).
     if (reason === "refused" && this.#role.kind === "follower" && request.to === this.#election.leaderId)
       this.#suspectLeader(nowMs)
@@ -730,7 +682,7 @@ export class RaftCore {
   onSnapshotDone(installed: boolean, nowMs: number): void {
     this.#busy = undefined
     if (installed) this.#highWatermark = Math.max(this.#highWatermark, this.#log.logStartOffset)
-    else this.#fetchAgainLater("refused by the node", nowMs)
+    else this.#fetch.failed("refused by the node", nowMs)
     this.#advance(nowMs)
   }
 
@@ -752,7 +704,7 @@ export class RaftCore {
     if (this.#role.kind === "leader") {
       // Somebody with room should lead. The only voter has nobody to hand over to, and goes on when there is room.
       if (!this.#voters.isOnly(this.#self)) this.#resign(nowMs)
-    } else this.#fetchAgainLater("refused by the node", nowMs)
+    } else this.#fetch.failed("refused by the node", nowMs)
     this.#advance(nowMs)
   }
 
@@ -803,7 +755,7 @@ export class RaftCore {
     this.#effects.now.leaderChanged = true
   }
 
-  #announceEnd(role: Role & { kind: "resigned" }, nowMs: number): void {
+  #announceEnd(role: ResignedRole, nowMs: number): void {
     for (const to of this.#otherVoters()) {
       if (role.acknowledged.has(to) || !this.#requests.mayAsk(to, nowMs)) continue
       this.#requests.asked(to)
@@ -883,7 +835,7 @@ export class RaftCore {
     this.#effects.now.persist = next
   }
 
-  #heardFromLeader(role: Role & { kind: "follower" }, nowMs: number): void {
+  #heardFromLeader(role: FollowerRole, nowMs: number): void {
     role.hasFetched = true
     this.#lastHeard = { id: this.#election.leaderId, atMs: nowMs }
     this.#suspicions = 0
@@ -908,7 +860,7 @@ export class RaftCore {
   }
 
   #wantsFetch(): boolean {
-    if (this.#fetch.inFlight || this.#busy !== undefined) return false
+    if (this.#fetch.isInFlight || this.#busy !== undefined) return false
     return (this.#role.kind === "follower" || this.#role.kind === "unattached") && isSettled(this.#log)
   }
 
@@ -916,10 +868,10 @@ export class RaftCore {
     if (!this.#wantsFetch() || nowMs < this.#fetch.nextMs) return
     const to = this.#role.kind === "follower" ? this.#election.leaderId : -1
     if (!this.#log.takesAppends) {
-      this.#fetchAgainLater("refused by the node", nowMs)
+      this.#fetch.failed("refused by the node", nowMs)
       return
     }
-    this.#fetch.inFlight = true
+    this.#fetch.sent()
     this.#send({
       kind: "fetch",
       to,
@@ -932,12 +884,6 @@ export class RaftCore {
     })
   }
 
-  #fetchAgainLater(reason: RequestFailure, nowMs: number): void {
-    const failures = this.#fetch.failures + 1
-    const nextMs = nowMs + retryDelayMs(reason, failures, this.#timing.retryBackoffMs)
-    this.#fetch = { ...this.#fetch, inFlight: false, failures, nextMs, isHeard: false }
-  }
-
   // Small change.
 
   #enter(role: Role): void {
@@ -946,7 +892,7 @@ export class RaftCore {
     if (this.#busy === "snapshot") this.#busy = undefined
     this.#role = role
     this.#requests.restart()
-    this.#fetch = { inFlight: false, nextMs: 0, failures: 0, round: this.#fetch.round + 1, isHeard: false }
+    this.#fetch.restart()
   }
 
   #leave(): void {
