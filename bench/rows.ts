@@ -317,7 +317,8 @@ export const rows: readonly { readonly row: string; readonly group: GroupName; r
           unit: "MB/s",
           better: "more",
           ofLimit: 0.7,
-          limit: "appends of 8 MiB with fdatasync, or a socket read by Node, whichever is slower",
+          limit:
+            "the slowest of a socket read by Node, appends of 8 MiB with fdatasync, and both at once in C (sendfile to a process that writes, while a third syncs)",
         },
         {
           id: "catch-up/alone/p99",
@@ -354,6 +355,12 @@ export const rows: readonly { readonly row: string; readonly group: GroupName; r
         { id: "limits/write/cpu", work: "socket, written from memory in C: writer", unit: "CPU-s/GB", better: "less" },
         { id: "limits/sendfile/rate", work: "sendfile loop in C: rate", unit: "MB/s", better: "more" },
         { id: "limits/sendfile/cpu", work: "sendfile loop in C: sender", unit: "CPU-s/GB", better: "less" },
+        {
+          id: "limits/copy/rate",
+          work: "sendfile loop to a writer that is synced, in C: rate",
+          unit: "MB/s",
+          better: "more",
+        },
         { id: "limits/sync-16k/p50", work: "append 16 KiB + fdatasync: the sync, p50", unit: "ms", better: "less" },
         { id: "limits/sync-16k/p99", work: "append 16 KiB + fdatasync: the sync, p99", unit: "ms", better: "less" },
         { id: "limits/sync-1m/rate", work: "append 1 MiB + fdatasync: rate", unit: "MB/s", better: "more" },

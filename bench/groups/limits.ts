@@ -8,12 +8,14 @@ import { once } from "node:events"
 import { mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import type { Context } from "../context.js"
+import { type Context, warm } from "../context.js"
 import { warmMemory } from "../machine.js"
 
 const workerPath = fileURLToPath(new URL("../limit-worker.js", import.meta.url))
 const recordBytes = 1000
 const fileBytes = 1_000_000_000
+/** What a follower that catches up writes in a quick run. */
+const copiedBytes = 2_000_000_000
 
 export async function limits(context: Context): Promise<void> {
   const { samples } = context
@@ -24,8 +26,14 @@ export async function limits(context: Context): Promise<void> {
     const sink = await nodeSink(context, bytes)
     floor(context, "limits/sink-node", sink, ["produce-1k"])
     const disk = await syncs(context)
-    if (context.rows.has("catch-up")) samples.add("catch-up/rate", "limit", Math.min(disk, sink.bytesPerSecond / 1e6))
-    if ("missing" in context.limits) continue
+    const catchUp = (copied: number) => {
+      if (!context.rows.has("catch-up")) return
+      samples.add("catch-up/rate", "limit", Math.min(disk, sink.bytesPerSecond / 1e6, copied))
+    }
+    if ("missing" in context.limits) {
+      catchUp(Number.POSITIVE_INFINITY)
+      continue
+    }
     const write = await inC(context, ["sink", String(bytes)])
     floor(context, "limits/write", write, ["consume-recent"])
     const file = join(context.directory, "sendfile")
@@ -33,6 +41,12 @@ export async function limits(context: Context): Promise<void> {
       spawnSync("dd", ["if=/dev/zero", `of=${file}`, "bs=1000000", `count=${fileBytes / 1e6}`, "status=none"])
       const sendfile = await inC(context, ["sendfile", file, String(bytes)])
       floor(context, "limits/sendfile", sendfile, ["drain-cached"])
+      const target = join(context.directory, "copy")
+      warm(context, copiedBytes)
+      const copy = (await inC(context, ["copy", file, target, String(copiedBytes)])).bytesPerSecond / 1e6
+      rmSync(target, { force: true })
+      samples.add("limits/copy/rate", "limit", copy)
+      catchUp(copy)
     } finally {
       rmSync(file, { force: true })
     }
