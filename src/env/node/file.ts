@@ -47,6 +47,8 @@ export class NodeFile implements File {
     readonly path: string,
     readonly fd: number,
     private readonly native?: Native,
+    /** Only read, so closing it waits for nothing. */
+    private readonly closesAtOnce = false,
   ) {}
 
   /** Keeps the descriptor open until `release`; false if it is closed. */
@@ -147,6 +149,15 @@ export class NodeFile implements File {
 
   #close(): void {
     const closing = this.#closing!
+    if (this.closesAtOnce) {
+      try {
+        fs.closeSync(this.fd)
+        closing()
+      } catch (error) {
+        closing(diskError(error, "close", this.path))
+      }
+      return
+    }
     fs.close(this.fd, (error) => closing(error ? diskError(error, "close", this.path) : undefined))
   }
 }
