@@ -31,6 +31,8 @@ export class HotBuffer {
     /** Memory this keeps alive: the whole frame when `bytes` is a part of one. */
     readonly retainedBytes: number,
     readonly release: (() => void) | undefined,
+    /** Not to be kept once it is written. */
+    readonly isCold = false,
   ) {}
 
   hold(): void {

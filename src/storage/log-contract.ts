@@ -58,6 +58,8 @@ export interface AppendOptions {
   readonly release?: () => void
   /** Memory the buffer keeps alive when it is part of a larger one. */
   readonly retainedBytes?: number
+  /** Nobody will read it soon: its memory is given back as soon as it is written. */
+  readonly isCold?: boolean
 }
 
 export type AppendResult =

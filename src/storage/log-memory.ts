@@ -82,6 +82,19 @@ export class LogMemory implements HotBufferOwner {
     }
   }
 
+  /** In its file now: whether it stays here is the cache's decision, unless nobody wants it. What is older goes with it, or what is here would not be one run. */
+  written(buffer: HotBuffer): void {
+    if (!buffer.isCold) {
+      this.#cache.admit(buffer)
+      return
+    }
+    for (let oldest = this.#buffers[this.#head]!; ; oldest = this.#buffers[this.#head]!) {
+      this.#cache.remove(oldest)
+      this.evicted(oldest)
+      if (oldest === buffer) return
+    }
+  }
+
   evicted(buffer: HotBuffer): void {
     invariant(this.#buffers[this.#head] === buffer, "buffers of a log are let go in the order they were written")
     this.#buffers[this.#head++] = undefined as unknown as HotBuffer

@@ -99,7 +99,7 @@ export class LogWriter {
     segment.writtenBytes += bytes
     const done = this.#pending.splice(0, count)
     this.#common.writtenOffset = done[count - 1]!.buffer.nextOffset
-    for (const { buffer } of done) this.#common.home.hotCache.admit(buffer)
+    for (const { buffer } of done) this.#memory.written(buffer)
     this.#seals.startIfWritten()
     this.#scheduleSync()
     this.#startWrite()

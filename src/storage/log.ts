@@ -293,6 +293,7 @@ export class Log {
       nextOffset,
       (options.retainedBytes ?? bytes.length) + bufferOverheadBytes,
       release,
+      options.isCold,
     )
     this.#common.logEndOffset = nextOffset
     this.#writer.add({ buffer, segment, mark, epochsBefore, producersBefore })
