@@ -20,6 +20,7 @@ export interface FetchPartition {
   /** Of a follower: where its log starts, and how far it is safe there. */
   readonly logStartOffset: Offset
   readonly safeOffset: Offset
+  readonly replicaDirectoryId: Uuid
 }
 
 /** What a response says of a partition, as far as sessions care. */

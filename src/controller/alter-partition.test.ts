@@ -3,7 +3,7 @@ import { test } from "node:test"
 import { Errors } from "../protocol/errors.js"
 import { alterPartition as api } from "../protocol/messages/alter-partition.js"
 import { alterPartition } from "./alter-partition.js"
-import { ClusterTest, idOf } from "./testing/cluster-test.js"
+import { ClusterTest, directoryOf, idOf } from "./testing/cluster-test.js"
 
 function cluster(): ClusterTest {
   const t = new ClusterTest()
@@ -106,6 +106,17 @@ for (const { what, isr, options, code } of table)
     assert.equal(t.alterIsr("a", isr, options?.(t)), code)
     if (code !== 0) assert.equal(t.partition("a"), before)
   })
+
+// KIP-858. Its leader may not have heard yet, and tell what the replica had.
+test("a member whose directory is gone cannot join before it is somewhere else", () => {
+  const t = new ClusterTest()
+  t.start([1, 2])
+  t.start([3], { logDirs: [directoryOf(3), directoryOf(3, 1)] })
+  t.topic("a", [[1, 2, 3]])
+  t.heartbeat(3, { offlineLogDirs: [directoryOf(3)] })
+  assert.deepEqual(t.partition("a").isr, [1, 2])
+  assert.equal(t.alterIsr("a", [1, 2, 3]), Errors.INELIGIBLE_REPLICA)
+})
 
 for (const [what, change] of [
   ["fenced", (t: ClusterTest) => void t.fence(3)],

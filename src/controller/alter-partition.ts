@@ -10,9 +10,9 @@ import { changedPartition } from "../metadata/replay.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
 import type { RequestOf, ResponseInputOf } from "../protocol/message.js"
 import type { alterPartition as alterPartitionApi } from "../protocol/messages/alter-partition.js"
-import type { ControllerView } from "./controller-view.js"
+import { type ControllerView, hasDirectory } from "./controller-view.js"
 import { staleEpoch } from "./heartbeat.js"
-import { leaderRecovery } from "./partition-change.js"
+import { leaderRecovery, replicaDirectory } from "./partition-change.js"
 
 type Request = RequestOf<typeof alterPartitionApi>
 type Response = ResponseInputOf<typeof alterPartitionApi>
@@ -119,7 +119,10 @@ function problem(
   if (isRecovering && partition.leaderRecoveryState === leaderRecovery.recovered) return Errors.INVALID_REQUEST
   // Who stepped aside for a disk that hangs would be waited for again.
   const hangs = ({ brokerId: id }: Member): boolean => view.stuck.has(id) && !partition.isr.includes(id)
-  return members.every((member) => isEligible(view.image, member) && !hangs(member))
+  // What it has told its leader was in a directory that is gone.
+  const isHomeless = ({ brokerId: id }: Member): boolean =>
+    !partition.isr.includes(id) && !hasDirectory(view.image, id, replicaDirectory(partition, id))
+  return members.every((member) => isEligible(view.image, member) && !hangs(member) && !isHomeless(member))
     ? Errors.NONE
     : Errors.INELIGIBLE_REPLICA
 }

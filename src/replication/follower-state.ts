@@ -34,6 +34,8 @@ export class FollowerState {
   #offsetToldIn = neverTold
   #toldOffsetBefore: Offset = -1
   toldSafeOffset: Offset = -1
+  /** Of which log the positions were told: a replica that has moved tells them anew. */
+  #toldOf: Log | undefined
   toldLogStartOffset: Offset = -1
   /** In the leader's session, under whatever terms. */
   isInSession = false
@@ -75,6 +77,7 @@ export class FollowerState {
   get hasNews(): boolean {
     return (
       this.toldIn === neverTold ||
+      this.#toldOf !== this.log ||
       this.toldOffset !== this.log.logEndOffset ||
       this.toldSafeOffset !== this.partition.locallySafeOffset ||
       this.toldLogStartOffset !== this.log.durableStartOffset
@@ -91,6 +94,7 @@ export class FollowerState {
       this.#offsetToldIn = request
     }
     this.toldOffset = logEndOffset
+    this.#toldOf = this.log
     this.toldSafeOffset = this.partition.locallySafeOffset
     this.toldLogStartOffset = this.log.durableStartOffset
   }

@@ -45,8 +45,14 @@ class LeaderTest implements ReplicaBrokers {
     return this.epochs.has(brokerId)
   }
 
-  fetch(replicaId: number, safeOffset: number, brokerEpoch = 10 + replicaId, logStartOffset = 0): void {
-    const told = { replicaId, brokerEpoch, safeOffset, logStartOffset }
+  fetch(
+    replicaId: number,
+    safeOffset: number,
+    brokerEpoch = 10 + replicaId,
+    logStartOffset = 0,
+    directoryId = zeroUuid,
+  ): void {
+    const told = { replicaId, brokerEpoch, safeOffset, logStartOffset, directoryId }
     this.leader.onFetch(this.leader.follower(replicaId)!, told, this.logEndOffset, this.nowMsNow)
   }
 
@@ -76,6 +82,19 @@ test("a follower that lost what it had is counted for what it has", () => {
   t.fetch(2, 50)
   t.fetch(2, 0)
   assert.equal(t.committable(), 0)
+})
+
+// KIP-858: a directory fails while its broker lives. What the replica there had, the one that is made anew elsewhere has not.
+test("what a follower told of a replica in another directory than it has now does not let it join", () => {
+  const failed = "AAAAAAAAAAAAAAAAAAAAEQ"
+  const other = "AAAAAAAAAAAAAAAAAAAAEg"
+  const t = new LeaderTest({ directories: [zeroUuid, zeroUuid, failed] })
+  t.fetch(2, 50, 12, 0, failed)
+  const fallenOut = { ...image, isr: [0, 1], directories: [zeroUuid, zeroUuid, other], partitionEpoch: 10 }
+  t.leader.update(fallenOut, t.nowMsNow)
+  assert.equal(t.leader.proposeExpansion(20, 0, t), undefined)
+  t.fetch(2, 50, 12, 0, other)
+  assert.deepEqual(t.leader.proposeExpansion(20, 0, t), [0, 1, 2])
 })
 
 // Reliability rule 4.

@@ -5,7 +5,7 @@
  * leave. Pure: told everything, time included. A position that was told to another leader, or in another epoch, is none.
  */
 import { invariant } from "../base/assert.js"
-import type { BrokerEpoch, BrokerId, LeaderEpoch, Offset } from "../base/ids.js"
+import { type BrokerEpoch, type BrokerId, type LeaderEpoch, type Offset, type Uuid, zeroUuid } from "../base/ids.js"
 import type { PartitionImage } from "../metadata/image.js"
 
 /** What a leader is told of the time and of the brokers that hold replicas. */
@@ -28,6 +28,8 @@ export interface FollowerFetch {
   /** Below it everything is as safe there as the topic's flush policy asks. */
   readonly safeOffset: Offset
   readonly logStartOffset: Offset
+  /** Where its replica lies. Zero: it does not say. */
+  readonly directoryId: Uuid
 }
 
 const longAgo = Number.NEGATIVE_INFINITY
@@ -39,6 +41,7 @@ export class Follower {
   /** -1: it has not fetched in this leadership. */
   safeOffset: Offset = -1
   logStartOffset: Offset = -1
+  directoryId: Uuid = zeroUuid
   /** When it last had everything that was there. */
   caughtUpMs = longAgo
   /** Time of its last fetch and the log's end then: whoever reaches that end later was caught up at that time. */
@@ -150,6 +153,7 @@ export class LeaderState {
     follower.safeOffset = fetch.safeOffset
     follower.logStartOffset = fetch.logStartOffset
     follower.brokerEpoch = fetch.brokerEpoch
+    follower.directoryId = fetch.directoryId
     follower.lastFetchMs = nowMs
     follower.lastFetchLogEndOffset = logEndOffset
   }
@@ -181,6 +185,15 @@ export class LeaderState {
   }
 
   /**
+   * Whether what a follower told last was of the replica that it has now. One that was made anew since, because a directory failed or a log was damaged, is somewhere else by the metadata, and has to tell first: it is
+   * empty. Where the metadata does not say, or the follower, there is nothing to compare.
+   */
+  #isWhereItTold({ brokerId, directoryId }: Follower): boolean {
+    const assigned = this.#state.directories[this.#state.replicas.indexOf(brokerId)] ?? zeroUuid
+    return directoryId === zeroUuid || assigned === zeroUuid || assigned === directoryId
+  }
+
+  /**
    * Proposes the in-sync set with everyone who may join it; undefined when there is nobody, or a proposal is on its way.
    *
    * Reaching the high watermark is not enough: this leader may not know the whole of it yet. A follower must have reached the start of the leader's epoch, where
@@ -198,7 +211,7 @@ export class LeaderState {
       const { brokerId, safeOffset, logStartOffset } = follower
       if (this.isInSync(brokerId) || safeOffset < highWatermark || safeOffset < this.epochStartOffset) continue
       if (logStartOffset < ownLogStartOffset) continue
-      if (!this.#isEligible(follower, brokers)) continue
+      if (!this.#isEligible(follower, brokers) || !this.#isWhereItTold(follower)) continue
       proposed ??= [...this.#state.isr]
       proposed.push(brokerId)
     }

@@ -95,6 +95,7 @@ export class Partition implements LogListener {
     log.listener = this
     this.#maybeIncrementHighWatermark()
     this.#listeners.changed()
+    if (this.#leader === undefined) this.home.followerAdvanced(this)
   }
 
   /** Nothing is appended until `resumeAppends`: whoever wants to waits for `appendsResumed`, and who does not is refused. */

@@ -50,6 +50,7 @@ export interface FetcherOptions {
   ) => Promise<boolean>
   /** Resolves when the start of the partition's log is on the medium, or could not be written. */
   readonly checkpointLogStart: (partition: Partition) => Promise<unknown>
+  readonly directoryIdOf: (log: Partition["log"]) => Uuid
   /** Whether a partition may not be fetched at the moment, because replication is held to a rate. */
   readonly isThrottled: (partition: Partition) => boolean
   /** Bytes of it have come. */
@@ -345,6 +346,7 @@ export class ReplicaFetcher implements AnsweredFetcher {
         logStartOffset: log.durableStartOffset,
         partitionMaxBytes: this.options.settings.fetchMaxBytes,
         flushedOffset: state.toldSafeOffset,
+        replicaDirectoryId: this.options.directoryIdOf(log),
       })
     }
     return [...topics].map(([topicId, partitions]) => ({ topic: "", topicId, partitions }))

@@ -136,6 +136,7 @@ export class ReplicaManager implements PartitionHome {
       connect: cluster.connect,
       endpointOf: cluster.endpointOf,
       truncate: (partition, leaderEpoch, cut) => this.#truncate(partition, leaderEpoch, cut),
+      directoryIdOf: (log) => logs.directoryOf(log).directoryId,
       checkpointLogStart: (partition) => this.checkpointLogStartOffset(partition),
       isThrottled: ({ topic, partition, state }) =>
         quota.holdsFor(topic, partition) && !state.isr.includes(nodeId) && quota.isSpent,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { zeroUuid } from "../base/ids.js"
 import { batchOf, produceRequest } from "../broker/testing/broker-world.js"
 import { Errors } from "../protocol/errors.js"
 import { deleteRecords } from "../protocol/messages/delete-records.js"
@@ -118,7 +119,7 @@ test("a follower joins when it has reached the start of the leader's epoch, not 
     const leader = t.replica(1)
     assert.ok(leader.isLeader)
     const { leadership } = leader
-    const follower = { replicaId: 2, brokerEpoch: -1, logStartOffset: 0 }
+    const follower = { replicaId: 2, brokerEpoch: -1, logStartOffset: 0, directoryId: zeroUuid }
     leadership!.onFetch(leadership!.follower(2)!, { ...follower, safeOffset: 4 }, 5, t.world.nowMs)
     await t.start(2)
     await t.converged()

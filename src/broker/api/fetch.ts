@@ -64,6 +64,7 @@ export const fetchHandler = handler(fetch, (services, request, context) => {
             lastFetchedEpoch: each.lastFetchedEpoch,
             logStartOffset: each.logStartOffset,
             safeOffset: each.flushedOffset < 0 ? each.fetchOffset : Math.min(each.flushedOffset, each.fetchOffset),
+            replicaDirectoryId: each.replicaDirectoryId,
           }),
         )
       }),
@@ -254,9 +255,9 @@ class FetchRound implements AdvanceListener {
     return this.services.replicas.preferredReadReplica(partition, rackId, fetchOffset)
   }
 
-  #position({ safeOffset, logStartOffset }: FetchPartition) {
+  #position({ safeOffset, logStartOffset, replicaDirectoryId: directoryId }: FetchPartition) {
     const { replicaEpoch } = this.request.replicaState
-    return { replicaId: this.replicaId, brokerEpoch: replicaEpoch, safeOffset, logStartOffset }
+    return { replicaId: this.replicaId, brokerEpoch: replicaEpoch, safeOffset, logStartOffset, directoryId }
   }
 
   #took(read: PartitionRead): void {
