@@ -84,12 +84,6 @@ const quorumMutants: readonly Mutant[] = [
     "this.#events.onTruncated(this.log.logEndOffset);\n        this.#core.onTruncated(this.#nowMs);",
     "this.#core.onTruncated(this.#nowMs);",
   ),
-  one(
-    "quorum: hears the answer of a leader it does not follow any more",
-    "raft/core.js",
-    'if (!isCurrent || request.round !== this.#fetch.round || role.kind !== "follower" || request.to !== this.#election.leaderId) {',
-    'if (role.kind !== "follower") {',
-  ),
 ]
 
 const controllerMutants: readonly Mutant[] = [
@@ -141,11 +135,18 @@ const controllerMutants: readonly Mutant[] = [
     "leaderEpoch: leaderChanged ? before.leaderEpoch + 1 : before.leaderEpoch,",
     "leaderEpoch: before.leaderEpoch,",
   ),
-  one(
+  several(
     "controller: an empty disk keeps its places",
-    "controller/registration.js",
-    "if (directory !== void 0 && !isReservedDirectory(directory) && !logDirs.includes(directory)) return false;",
-    "",
+    {
+      file: "controller/registration.js",
+      find: "if (directory !== void 0 && !isReservedDirectory(directory) && !logDirs.includes(directory)) return false;",
+      replace: "",
+    },
+    {
+      file: "controller/partition-change.js",
+      find: "rules.canLead(id) && rules.hasDirectory(id, directories?.get(id) ?? replicaDirectory(before, id));",
+      replace: "rules.canLead(id);",
+    },
   ),
   one(
     "controller: a fenced broker keeps its leaderships",
@@ -171,11 +172,18 @@ const controllerMutants: readonly Mutant[] = [
     "if (broker !== void 0 && broker.brokerEpoch === brokerEpoch) return void 0;",
     "if (broker !== void 0) return void 0;",
   ),
-  one(
+  several(
     "controller: takes in an earlier life of a follower (KIP-903)",
-    "controller/alter-partition.js",
-    "return brokerEpoch === -1 || brokerEpoch === broker.brokerEpoch;",
-    "return true;",
+    {
+      file: "controller/alter-partition.js",
+      find: "return brokerEpoch === -1 || brokerEpoch === broker.brokerEpoch;",
+      replace: "return true;",
+    },
+    {
+      file: "replication/leader-state.js",
+      find: "return brokerEpoch !== void 0 && (follower.brokerEpoch === -1 || follower.brokerEpoch === brokerEpoch);",
+      replace: "return brokerEpoch !== void 0;",
+    },
   ),
   one(
     "controller: takes in followers that are fenced",

@@ -180,6 +180,7 @@ function configOf(options: ClusterOptionsDrawn, spec: NodeSpec, addressOf: (spec
       "offsets.topic.num.partitions": "1",
       "offsets.topic.replication.factor": String(Math.min(3, brokers)),
       "ottla.hot.cache.bytes": String(options.hotCacheBytes),
+      "replica.lag.time.max.ms": String(options.lagTimeMaxMs),
       "log.flush.offset.checkpoint.interval.ms": String(options.checkpointMs),
       "replica.high.watermark.checkpoint.interval.ms": String(options.checkpointMs),
       "metadata.log.max.record.bytes.between.snapshots": String(options.snapshotBytes),

@@ -167,6 +167,7 @@ export function drawClusterOptions(random: SeededRandom) {
     // Nodes.
     directories: random.pick([1, 1, 2]),
     hotCacheBytes: random.pick([0, 10_000, 1 << 20]),
+    lagTimeMaxMs: random.pick([30_000, 30_000, 5_000, 1_500]),
     checkpointMs: random.magnitude(250, 10_000),
     snapshotBytes: random.magnitude(1024, 65_536),
     syncFileSystem: random.chance(0.7),

@@ -19,7 +19,8 @@ const replayedApis = [
   "EndQuorumEpoch",
 ] as const
 
-const kept = 64
+/** Of each kind. */
+const kept = 16
 
 const deaf: Receiver = {
   buffer: () => Buffer.allocUnsafe(65_536),
@@ -29,7 +30,7 @@ const deaf: Receiver = {
 }
 
 export class Replays {
-  readonly #kept: { readonly to: string; readonly frame: Buffer }[] = []
+  readonly #kept = new Map<string, { readonly to: string; readonly frame: Buffer }[]>()
 
   constructor(
     readonly controllers: readonly SimulatedNode[],
@@ -41,15 +42,17 @@ export class Replays {
     const size = Buffer.alloc(4)
     size.writeInt32BE(frame.bytes.length)
     const one = { to: frame.to, frame: Buffer.concat([size, frame.bytes]) }
+    const others = this.#kept.get(frame.api.name)
+    if (others === undefined) this.#kept.set(frame.api.name, [one])
+    else if (others.length < kept) others.push(one)
     // A sample of all there were: old ones stay a while.
-    if (this.#kept.length < kept) this.#kept.push(one)
-    else if (this.random.chance(0.3)) this.#kept[this.random.int(kept)] = one
+    else if (this.random.chance(0.3)) others[this.random.int(kept)] = one
   }
 
   /** One of them arrives again, at the node it was for or at another one, which may lead by now. */
   async again(from: SimulatedNode): Promise<void> {
-    if (this.#kept.length === 0) return
-    const { to, frame } = this.random.pick(this.#kept)
+    if (this.#kept.size === 0) return
+    const { to, frame } = this.random.pick(this.random.pick([...this.#kept.values()]))
     const host = this.random.chance(0.3)
       ? this.random.pick(this.controllers)
       : this.controllers.find(({ name }) => name === to)

@@ -194,8 +194,8 @@ export class ClusterWatch implements FrameWatcher {
   #positionTold(name: string, key: string, position: number): void {
     const life = this.#lives.get(name)!
     const topic = this.#topicOf(key)
+    if (topic !== undefined && topic.flushPolicy !== "memory") this.copies.positionTold(name, key, topic, position)
     if (key === metadataKey ? !life.spec.isController : topic?.flushPolicy !== "flush") return
-    if (topic !== undefined) this.copies.positionTold(name, key, topic, position)
     const log = this.#log(name, key)
     if (log === undefined || log.batches.length === 0 || position <= log.startOffset) return
     const last = log.batches[log.indexOf(position - 1)]
