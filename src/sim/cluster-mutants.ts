@@ -147,6 +147,11 @@ const controllerMutants: readonly Mutant[] = [
       find: "rules.canLead(id) && rules.hasDirectory(id, directories?.get(id) ?? replicaDirectory(before, id));",
       replace: "rules.canLead(id);",
     },
+    {
+      file: "controller/directories.js",
+      find: "if (!isNew || before === directoryId) return { directories };",
+      replace: "return { directories };",
+    },
   ),
   one(
     "controller: a fenced broker keeps its leaderships",
@@ -185,11 +190,31 @@ const controllerMutants: readonly Mutant[] = [
       replace: "return brokerEpoch !== void 0;",
     },
   ),
-  one(
+  several(
     "controller: takes in followers that are fenced",
-    "controller/alter-partition.js",
-    "if (broker === void 0 || broker.fenced || broker.inControlledShutdown) return false;",
-    "if (broker === void 0) return false;",
+    {
+      file: "controller/alter-partition.js",
+      find: "if (broker === void 0 || broker.fenced || broker.inControlledShutdown) return false;",
+      replace: "if (broker === void 0) return false;",
+    },
+    {
+      file: "replication/replica-manager.js",
+      find: "return broker === void 0 || broker.fenced || broker.inControlledShutdown ? void 0 : broker.brokerEpoch;",
+      replace: "return broker?.brokerEpoch;",
+    },
+  ),
+  several(
+    "controller: takes in a replica that was made anew elsewhere",
+    {
+      file: "controller/alter-partition.js",
+      find: "!partition.isr.includes(id) && !hasDirectory(view.image, id, replicaDirectory(partition, id))",
+      replace: "false",
+    },
+    {
+      file: "replication/leader-state.js",
+      find: "return directoryId === zeroUuid || assigned === zeroUuid || assigned === directoryId;",
+      replace: "return true;",
+    },
   ),
   one(
     "controller: a broker that comes back goes on where its last life was",
@@ -214,12 +239,6 @@ const controllerMutants: readonly Mutant[] = [
     "controller/broker-changes.js",
     'if (!failed.includes(replicaDirectory(partition, brokerId) ?? "")) continue;',
     "continue;",
-  ),
-  one(
-    "controller: a life on its way out stays in sync",
-    "controller/broker-changes.js",
-    "registrationChange(brokerId, broker.brokerEpoch, { inControlledShutdown: 1 }),\n    ...leaveIsrs(view, brokerId, keepsAll, false)",
-    "registrationChange(brokerId, broker.brokerEpoch, { inControlledShutdown: 1 })",
   ),
 ]
 

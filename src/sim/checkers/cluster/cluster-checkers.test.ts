@@ -204,6 +204,13 @@ const badChanges: readonly [what: string, records: readonly MetadataRecord[]][] 
   ["a fenced leader", [registered(2, 1), change({ leader: 2, isr: [2, 3] })]],
   ["a leader that is fenced and stays", [registered(1, 1)]],
   ["a leader that begins a new life and stays", [anew(1)]],
+  [
+    "a leader whose directory is gone",
+    [
+      change({ directories: ["d1", "d2", "d3"] }),
+      { ...registered(1, 0), value: { ...registered(1, 0).value, logDirs: ["d9"] } } as MetadataRecord,
+    ],
+  ],
   ["a fenced follower that comes in sync", [change({ isr: [1, 2] }), registered(3, 1), change({ isr: [1, 2, 3] })]],
   ["eligible leaders though enough are in sync", [change({ isr: [1, 2], eligibleLeaderReplicas: [3] })]],
   ["an unclean election", [change({ leader: 2, leaderRecoveryState: 1 })]],

@@ -11,6 +11,9 @@ interface State {
   elr: readonly number[]
   leader: number
   leaderEpoch: number
+  partitionEpoch: number
+  /** Of each replica, as far as it is told. */
+  directories: readonly string[]
 }
 
 export interface PartitionRules {
@@ -24,12 +27,14 @@ export class PartitionStates {
   readonly #states = new Map<string, State>()
   readonly #fenced = new Set<number>()
   readonly #topics = new Map<string, string>()
+  readonly #brokerEpochs = new Map<number, number>()
 
   constructor(
     readonly report: (what: string) => void,
     readonly rules: PartitionRules,
     /** Somebody leads in a new epoch. */
     readonly onLeader: (topicId: string, partition: number, leaderEpoch: number, leaderId: number) => void = () => {},
+    readonly onUnfenced: (brokerId: number, brokerEpoch: number) => void = () => {},
   ) {}
 
   leaderOf(key: string): number {
@@ -42,6 +47,14 @@ export class PartitionStates {
 
   isrOf(key: string): readonly number[] {
     return this.#states.get(key)?.isr ?? []
+  }
+
+  epochsOf(key: string): { readonly leaderEpoch: number; readonly partitionEpoch: number } | undefined {
+    return this.#states.get(key)
+  }
+
+  brokerEpochOf(brokerId: number): number | undefined {
+    return this.#brokerEpochs.get(brokerId)
   }
 
   nameOf(topicId: string): string | undefined {
@@ -58,11 +71,11 @@ export class PartitionStates {
         for (const key of this.#states.keys()) if (key.startsWith(`${record.value.topicId}/`)) this.#states.delete(key)
         break
       case "PartitionRecord": {
-        const { topicId, partitionId, replicas, isr, leader, leaderEpoch, eligibleLeaderReplicas } = record.value
-        const state = { replicas, isr, elr: eligibleLeaderReplicas ?? [], leader, leaderEpoch }
+        const { topicId, partitionId, eligibleLeaderReplicas, ...rest } = record.value
+        const state = { ...rest, elr: eligibleLeaderReplicas ?? [] }
         this.#states.set(`${topicId}/${partitionId}`, state)
         this.#judge(`${topicId}/${partitionId}`, state)
-        this.onLeader(topicId, partitionId, leaderEpoch, leader)
+        this.onLeader(topicId, partitionId, rest.leaderEpoch, rest.leader)
         break
       }
       case "PartitionChangeRecord":
@@ -70,11 +83,14 @@ export class PartitionStates {
         break
       case "RegisterBrokerRecord":
         this.#setFenced(record.value.brokerId, record.value.fenced)
+        this.#brokerEpochs.set(record.value.brokerId, record.value.brokerEpoch)
         if (record.value.fenced) this.#leadsNothing(record.value.brokerId)
         break
       case "BrokerRegistrationChangeRecord":
         if (record.value.fenced !== 0) this.#setFenced(record.value.brokerId, record.value.fenced > 0)
         if (record.value.fenced > 0) this.#leadsNothing(record.value.brokerId)
+        if (record.value.fenced < 0) this.onUnfenced(record.value.brokerId, record.value.brokerEpoch)
+        if (record.value.logDirs.length > 0) this.#leadsNothingElsewhere(record.value.brokerId, record.value.logDirs)
         break
       case "ClearElrRecord":
         for (const [key, state] of this.#states)
@@ -94,6 +110,16 @@ export class PartitionStates {
       if (leader === brokerId) this.report(`L6: ${this.#show(key)}: ${brokerId} is fenced, and leads`)
   }
 
+  /** Directories of a broker are gone, and with them what it led there. */
+  #leadsNothingElsewhere(brokerId: number, left: readonly string[]): void {
+    for (const [key, { leader, replicas, directories }] of this.#states) {
+      const directory = directories[replicas.indexOf(brokerId)]
+      if (leader !== brokerId || directory === undefined || reserved.includes(directory) || left.includes(directory))
+        continue
+      this.report(`L6: ${this.#show(key)}: ${brokerId} leads from a directory that it has no more`)
+    }
+  }
+
   #change(change: Extract<MetadataRecord, { type: "PartitionChangeRecord" }>["value"]): void {
     const key = `${change.topicId}/${change.partitionId}`
     const before = this.#states.get(key)
@@ -107,6 +133,8 @@ export class PartitionStates {
       elr: change.eligibleLeaderReplicas ?? before.elr,
       leader: change.leader === -2 ? before.leader : change.leader,
       leaderEpoch: before.leaderEpoch + (change.leader === -2 ? 0 : 1),
+      partitionEpoch: before.partitionEpoch + 1,
+      directories: change.directories ?? before.directories,
     }
     this.#states.set(key, state)
     const mayBeUnclean = this.rules.mayBeUnclean(change.topicId)
@@ -144,5 +172,8 @@ export class PartitionStates {
     return `${this.#topics.get(topicOf(key)) ?? topicOf(key)}-${key.slice(key.indexOf("/") + 1)}`
   }
 }
+
+/** Not told yet, given up, or to be told. */
+const reserved: readonly string[] = ["AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAQ", "AAAAAAAAAAAAAAAAAAAAAg"]
 
 const topicOf = (key: string): string => key.slice(0, key.indexOf("/"))

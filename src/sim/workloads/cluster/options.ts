@@ -121,7 +121,16 @@ const memoryFaults: readonly FaultClass[] = ["full disk", "failed sync", "failed
 function drawTopic(random: SeededRandom, brokers: number, hasMemoryFaults: boolean): ClusterTopicOptions {
   const replicationFactor = Math.min(brokers, random.pick([1, 2, 3, 3, 3, 3]))
   const minInsyncReplicas = Math.min(replicationFactor, random.pick([1, 2, 2]))
-  const drawn = random.pick(["flush", "flush", "flush", "flush", "flush", "flush", "replicated", "memory"] as const)
+  const drawn = random.pick([
+    "flush",
+    "flush",
+    "flush",
+    "flush",
+    "flush",
+    "replicated",
+    "replicated",
+    "memory",
+  ] as const)
   const flushPolicy = drawn === "memory" && hasMemoryFaults ? "replicated" : drawn
   return {
     partitions: random.magnitude(1, 6),

@@ -3,17 +3,15 @@
  *
  * Owns what is believed of what nodes tell each other, and feeds the checkers of `checkers/cluster`. Asks no node and shares no state with any. What a message says is compared with the sender's disk at the moment it goes out.
  */
-import { Reader } from "../../../base/reader.js"
 import { decodeRecord } from "../../../metadata/records.js"
 import { batchChecksum, isControlBatch } from "../../../protocol/batch-header.js"
 import { Errors } from "../../../protocol/errors.js"
-import type { Api, RequestOf, ResponseOf } from "../../../protocol/message.js"
+import type { RequestOf, ResponseOf } from "../../../protocol/message.js"
 import { beginQuorumEpoch } from "../../../protocol/messages/begin-quorum-epoch.js"
 import { fetch } from "../../../protocol/messages/fetch.js"
 import { produce } from "../../../protocol/messages/produce.js"
 import { vote } from "../../../protocol/messages/vote.js"
 import { batchesIn, recordsOf } from "../../../protocol/record-batch.js"
-import { decodeRequestHeader, decodeResponseHeader } from "../../../protocol/request-header.js"
 import { parseQuorumState, quorumStateFile } from "../../../raft/quorum-state.js"
 import { CommittedRecords } from "../../checkers/cluster/committed-records.js"
 import { whyMisshapen } from "../../checkers/cluster/log-shape.js"
@@ -27,6 +25,7 @@ import type { NodeLife } from "./node-life.js"
 import { whyLeftOver, whyNotAlike } from "./replicas-in-the-end.js"
 import { Replays } from "./replays.js"
 import { CopiesWatch, metadataKey } from "./watch-copies.js"
+import { decodeRequest, decodeResponse, RequestsWatch } from "./watch-requests.js"
 
 const metadataTopicId = "AAAAAAAAAAAAAAAAAAAAAQ"
 
@@ -50,6 +49,7 @@ export class ClusterWatch implements FrameWatcher {
   readonly #copiesSeen = new Map<string, number>()
   readonly copies: CopiesWatch
   readonly replays: Replays
+  readonly requests: RequestsWatch
   /** Until then a message may be on its way. */
   heldUpUntilMs = 0
 
@@ -82,6 +82,15 @@ export class ClusterWatch implements FrameWatcher {
         const topic = this.#topic(topicId)
         if (topic !== undefined) model.history.leader(topic.numberOf(partition), leaderEpoch, leaderId)
       },
+      (brokerId, brokerEpoch) => {
+        const life = lives.find(({ spec }) => spec.id === brokerId)
+        if (life?.spec.isController === false) this.requests.unfenced(brokerId, brokerEpoch)
+      },
+    )
+    this.requests = new RequestsWatch(
+      model,
+      this.states,
+      () => lives.find(({ spec }) => spec.id === this.quorumLeaderId)?.name,
     )
     this.copies = new CopiesWatch(model, this.#disks, this.#lives, this.states, this.committed)
   }
@@ -140,6 +149,7 @@ export class ClusterWatch implements FrameWatcher {
         if (request !== undefined) this.#produceAnswered(frame, request)
         return
       default:
+        this.requests.look(frame)
     }
   }
 
@@ -374,15 +384,3 @@ export class ClusterWatch implements FrameWatcher {
 const keyOf = (topicId: string, partition: number): string =>
   topicId === metadataTopicId ? metadataKey : `${topicId}/${partition}`
 const partitionOf = (key: string): number => Number(key.slice(key.indexOf("/") + 1))
-
-function decodeRequest<A extends Api>(api: A, frame: WireFrame): RequestOf<A> {
-  const reader = new Reader(frame.bytes)
-  decodeRequestHeader(reader)
-  return api.request.read(reader, frame.version) as RequestOf<A>
-}
-
-function decodeResponse<A extends Api>(api: A, frame: WireFrame): ResponseOf<A> {
-  const reader = new Reader(frame.bytes)
-  decodeResponseHeader(reader, api, frame.version)
-  return api.response.read(reader, frame.version) as ResponseOf<A>
-}
