@@ -118,8 +118,6 @@ export class FetchAnswers {
       currentLeaderEpoch: state.leaderEpoch,
       nowMs: this.options.env.clock.wallMs(),
       release,
-      // Committed without this replica, so it is behind, and who reads what it gets is elsewhere. The same few buffers, again and again, stay in the processor's cache.
-      isCold: state.leaderHighWatermark > state.log.logEndOffset,
     })
     // Also of what was refused a part may have gone in.
     this.fetcher.appended(state, bytes.length)

@@ -296,7 +296,9 @@ export class Partition implements LogListener {
       options.release?.()
       return { ok: false, error: Errors.NOT_LEADER_OR_FOLLOWER, message: refused }
     }
-    return this.#log.append(batches, { ...options, origin: "replication", leaderEpoch: -1 })
+    // Where nobody reads, the same few buffers are used again and again, and stay in the processor's cache.
+    const isCold = !this.#listeners.hasConsumers
+    return this.#log.append(batches, { ...options, origin: "replication", leaderEpoch: -1, isCold })
   }
 
   #checkFollowing(currentLeaderEpoch: LeaderEpoch): string | undefined {

@@ -60,6 +60,21 @@ test("what a follower has read ahead of its disk is not acknowledged by it", asy
   )
 })
 
+test("a follower keeps records in memory only where somebody reads them", async () => {
+  await inReplicationWorld(async (t) => {
+    await t.createTopic()
+    t.replica(2).addAdvanceListener({ advanced() {}, noted() {} }, "consumer")
+    await t.produceAll(3)
+    const isInMemory = async (id: number) => {
+      const read = await t.log(id).read(0, { maxBytes: 1000 })
+      assert.ok(read.ok && read.bytes > 0)
+      read.release()
+      return read.fromMemory
+    }
+    assert.deepEqual([await isInMemory(0), await isInMemory(1), await isInMemory(2)], [true, false, true])
+  })
+})
+
 test("under replicated and memory a follower's file, or its memory, is enough", async () => {
   for (const policy of ["replicated", "memory"]) {
     await inReplicationWorld(async (t) => {

@@ -93,6 +93,10 @@ export class AdvanceListeners {
     if (this.#consumers.size === 0) this.#invisible = []
   }
 
+  get hasConsumers(): boolean {
+    return this.#consumers.size > 0
+  }
+
   appended(nextOffset: Offset, bytes: number): void {
     if (this.#consumers.size > 0) this.#invisible.push({ nextOffset, bytes })
   }
