@@ -60,8 +60,8 @@ export interface FetcherOptions {
 
 /** An answer of this size means that there is more: it is asked for while this is on its way to the medium. */
 export const readAheadBytesMin = 256 * 1024
-/** Bytes that were read ahead of the medium. Beyond them nothing is fetched until the disk has caught up. */
-export const readAheadBytesMax = 64 * 1024 * 1024
+/** Bytes that were read ahead of the medium. Beyond them nothing is fetched until the disk has caught up; whoever waits for a record among them waits for the sync of them all. */
+export const readAheadBytesMax = 6 * 1024 * 1024
 /** First pause after a second failure to reach the leader; it doubles. After the first there is none. */
 export const reconnectMs = 20
 
