@@ -74,7 +74,9 @@ export class RequestsWatch {
         }
     if (whole !== undefined || partitions.size > 0) this.#tooOld.set(frame, { whole, partitions })
     if (api !== brokerHeartbeat) return
-    if (decodeRequest(brokerHeartbeat, frame).currentMetadataOffset >= brokerEpoch)
+    const { currentMetadataOffset } = decodeRequest(brokerHeartbeat, frame)
+    // Those of earlier lives may come again.
+    if (currentMetadataOffset >= brokerEpoch && brokerEpoch > (this.#caughtUp.get(brokerId) ?? -1))
       this.#caughtUp.set(brokerId, brokerEpoch)
   }
 
