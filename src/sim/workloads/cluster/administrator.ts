@@ -157,7 +157,10 @@ export class ClusterAdministrator {
   }
 
   async #addPartition(topic: ClusterTopic): Promise<void> {
-    if (topic.partitions < partitionsMax) await this.#changes.addPartition(topic)
+    if (topic.partitions >= partitionsMax) return
+    await this.#changes.addPartition(topic)
+    // Made on brokers that were gone, and not fenced yet: what its policy does not cover came before it.
+    if (topic.lossAllowed.size > 0) this.model.allowLoss(topic)
   }
 
   async #changeConfig(topic: ClusterTopic): Promise<void> {
