@@ -9,13 +9,12 @@ import type { SeededRandom } from "../../random.js"
 import type { World } from "../../world.js"
 import type { ClusterModel } from "./model.js"
 import type { NodeLife } from "./node-life.js"
+import { beginOnMachine, capacityBytes } from "./machine-faults.js"
 import type { FaultClass } from "./options.js"
 import { type End, PartitionFaults, type Places } from "./partition-faults.js"
 import type { Replays } from "./replays.js"
 
-export const capacityBytes = 1 << 30
 const openFilesMax = 4096
-const dayMs = 86_400_000
 const pauseMsMax = 30_000
 
 const diskFaults: readonly FaultClass[] = ["failed sync", "failed write", "failed read", "full disk"]
@@ -237,58 +236,24 @@ export class ClusterFaults {
           this.holdsUpMessages = false
         }
       default:
-        return this.#beginOnMachine(what, ms, someone ?? random.pick(lives))
+        return this.#beginOnMachine(what, ms, (someone ?? random.pick(lives)).node)
     }
   }
 
-  #beginOnMachine(what: FaultClass, ms: number, life: NodeLife): End | undefined {
-    const { random } = this
-    const { options } = this.model
-    const { disk, clock } = life.node
+  #beginOnMachine(what: FaultClass, ms: number, machine: SimulatedNode): End | undefined {
     switch (what) {
-      case "slow disk": {
-        disk.options.slowChance = random.pick([1, 0.1])
-        disk.options.slowFactor = options.slowDiskFactor
-        return () => {
-          disk.options.slowChance = 0
-        }
+      case "hung disk": {
+        const hungMs = Math.min(ms, pauseMsMax)
+        machine.disk.hang(hungMs)
+        this.#lastPauseEndsMs = Math.max(this.#lastPauseEndsMs, this.world.nowMs + hungMs)
+        return () => {}
       }
-      case "hung disk":
-        disk.hang(Math.min(ms, pauseMsMax))
-        this.#lastPauseEndsMs = Math.max(this.#lastPauseEndsMs, this.world.nowMs + Math.min(ms, pauseMsMax))
-        return () => {}
-      case "full disk":
-        disk.options.capacityBytes = disk.usedBytes + random.magnitude(1, 65_536)
-        return () => {
-          disk.options.capacityBytes = capacityBytes
-        }
-      case "failed sync":
-        disk.options.syncErrorChance = options.diskErrorChance
-        return () => {
-          disk.options.syncErrorChance = 0
-        }
-      case "failed write":
-        disk.options.writeErrorChance = options.diskErrorChance / 10
-        return () => {
-          disk.options.writeErrorChance = 0
-        }
-      case "failed read":
-        disk.options.readErrorChance = options.diskErrorChance / 10
-        return () => {
-          disk.options.readErrorChance = 0
-        }
-      case "clock jump":
-        clock.jump(random.between(-dayMs, dayMs))
-        return () => {}
-      case "clock drift":
-        clock.setDrift(random.between(-50_000, 50_000))
-        return () => clock.setDrift(0)
       case "new disk":
         return this.#newDisk()
       case "swapped disks":
         return this.#swapDisks()
       default:
-        return undefined
+        return beginOnMachine(what, machine, this.model.options, this.random)
     }
   }
 

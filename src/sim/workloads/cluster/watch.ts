@@ -12,7 +12,6 @@ import { fetch } from "../../../protocol/messages/fetch.js"
 import { produce } from "../../../protocol/messages/produce.js"
 import { vote } from "../../../protocol/messages/vote.js"
 import { batchesIn, recordsOf } from "../../../protocol/record-batch.js"
-import { parseQuorumState, quorumStateFile } from "../../../raft/quorum-state.js"
 import { CommittedRecords } from "../../checkers/cluster/committed-records.js"
 import { whyMisshapen } from "../../checkers/cluster/log-shape.js"
 import { PartitionStates } from "../../checkers/cluster/partition-states.js"
@@ -26,6 +25,7 @@ import { whyLeftOver, whyNotAlike } from "./replicas-in-the-end.js"
 import { Replays } from "./replays.js"
 import { CopiesWatch, metadataKey } from "./watch-copies.js"
 import { decodeRequest, decodeResponse, RequestsWatch } from "./watch-requests.js"
+import { VotesWatch } from "./watch-votes.js"
 
 const metadataTopicId = "AAAAAAAAAAAAAAAAAAAAAQ"
 
@@ -45,6 +45,7 @@ export class ClusterWatch implements FrameWatcher {
   /** By follower and partition: up to where its log was the leader's, and committed. */
   readonly #agreed = new Map<string, Map<string, number>>()
   readonly #random: SeededRandom
+  readonly #votes: VotesWatch
   /** By partition: what is below has been looked for on all disks. */
   readonly #copiesSeen = new Map<string, number>()
   readonly copies: CopiesWatch
@@ -72,6 +73,7 @@ export class ClusterWatch implements FrameWatcher {
       (key) => this.#nameOf(key),
     )
     this.elections = new QuorumElections((what) => report(`elections of the quorum: ${what}`))
+    this.#votes = new VotesWatch(this.elections, this.#disks, this.#lives)
     this.states = new PartitionStates(
       (what) => report(`elections of partitions: ${what}`),
       {
@@ -131,15 +133,12 @@ export class ClusterWatch implements FrameWatcher {
 
   #look(frame: WireFrame): void {
     const { request } = frame
-    const isFromNode = this.#disks.has(frame.from)
     switch (frame.api.key) {
       case vote.key:
-        if (isFromNode) this.#vote(frame)
+        if (this.#disks.has(frame.from)) this.#votes.vote(frame)
         return
       case beginQuorumEpoch.key:
-        if (request !== undefined) return
-        for (const { partitions } of decodeRequest(beginQuorumEpoch, frame).topics)
-          for (const { leaderEpoch, leaderId } of partitions) this.elections.leads(leaderEpoch, leaderId)
+        if (request === undefined) this.#votes.begin(frame)
         return
       case fetch.key:
         if (request === undefined) this.#fetchAsked(frame)
@@ -151,29 +150,6 @@ export class ClusterWatch implements FrameWatcher {
       default:
         this.requests.look(frame)
     }
-  }
-
-  // The quorum.
-
-  #vote(frame: WireFrame): void {
-    const asked = decodeRequest(vote, frame.request ?? frame).topics[0]?.partitions[0]
-    if (asked === undefined) return
-    const { replicaId, replicaEpoch, preVote } = asked
-    if (frame.request === undefined) {
-      // Who asks for votes has its own.
-      if (!preVote) this.elections.votes(replicaId, replicaEpoch, replicaId, this.#medium(frame.from))
-      return
-    }
-    const answer = decodeResponse(vote, frame).topics[0]?.partitions[0]
-    if (answer === undefined) return
-    this.elections.leads(answer.leaderEpoch, answer.leaderId)
-    const voterId = this.#lives.get(frame.from)!.spec.id
-    if (answer.voteGranted && !preVote) this.elections.votes(voterId, replicaEpoch, replicaId, this.#medium(frame.from))
-  }
-
-  #medium(name: string) {
-    const bytes = this.#disks.get(name)!.durableMetadataFile(quorumStateFile)
-    return bytes === undefined ? undefined : parseQuorumState(bytes.toString("utf8"))?.election
   }
 
   // Replicas.
