@@ -17,12 +17,14 @@ import type { Replays } from "./replays.js"
 const openFilesMax = 4096
 const pauseMsMax = 30_000
 
-const diskFaults: readonly FaultClass[] = ["failed sync", "failed write", "failed read", "full disk"]
-const diskErrors: readonly FaultClass[] = ["failed sync", "failed write", "failed read"]
-
+const diskFaults: readonly FaultClass[] = [
+  "failed sync",
+  "failed directory",
+  "failed write",
+  "failed read",
+  "full disk",
+]
 /** Whether a log directory may fail, or a start. */
-export const hasDiskErrors = (faults: readonly FaultClass[]): boolean =>
-  diskErrors.some((each) => faults.includes(each))
 export const hasDiskFaults = (faults: readonly FaultClass[]): boolean =>
   diskFaults.some((each) => faults.includes(each))
 

@@ -35,6 +35,15 @@ export function beginOnMachine(
       return () => {
         disk.options.syncErrorChance = 0
       }
+    case "failed directory": {
+      // The last of several; the metadata log lies in the first, and without that there is no node.
+      const last = `/data${options.directories - 1}/`
+      const logs = disk.paths().filter((path) => path.startsWith(last) && path.endsWith(".log"))
+      if (options.directories < 2 || logs.length === 0) return undefined
+      disk.failNextSync(random.pick(logs))
+      disk.failNextSync(last.slice(0, -1))
+      return () => {}
+    }
     case "failed write":
       disk.options.writeErrorChance = options.diskErrorChance / 10
       return () => {

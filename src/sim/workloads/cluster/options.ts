@@ -47,6 +47,7 @@ export const faultClasses = [
   "hung disk",
   "full disk",
   "failed sync",
+  "failed directory",
   "failed write",
   "failed read",
   "clock jump",
@@ -116,7 +117,13 @@ function drawNodes(random: SeededRandom): NodeSpec[] {
 }
 
 /** Faults after which what is in memory only may be gone while everyone lives. */
-const memoryFaults: readonly FaultClass[] = ["full disk", "failed sync", "failed write", "failed read"]
+const memoryFaults: readonly FaultClass[] = [
+  "full disk",
+  "failed sync",
+  "failed directory",
+  "failed write",
+  "failed read",
+]
 
 function drawTopic(random: SeededRandom, brokers: number, hasMemoryFaults: boolean): ClusterTopicOptions {
   const replicationFactor = Math.min(brokers, random.pick([1, 2, 3, 3, 3, 3]))
@@ -174,7 +181,7 @@ export function drawClusterOptions(random: SeededRandom) {
     administrations: random.magnitude(2, 24),
     followsRacks: random.chance(0.3),
     // Nodes.
-    directories: random.pick([1, 1, 2]),
+    directories: random.pick([1, 2, 2]),
     hotCacheBytes: random.pick([0, 10_000, 1 << 20]),
     lagTimeMaxMs: random.pick([30_000, 30_000, 5_000, 1_500]),
     checkpointMs: random.magnitude(250, 10_000),
