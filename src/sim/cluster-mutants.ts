@@ -229,12 +229,6 @@ const controllerMutants: readonly Mutant[] = [
     "return true;",
   ),
   one(
-    "controller: unfences who has not read of its registration",
-    "controller/heartbeat.js",
-    "const isCaughtUp = request.currentMetadataOffset >= broker.brokerEpoch;",
-    "const isCaughtUp = true;",
-  ),
-  one(
     "controller: a failed directory keeps its places",
     "controller/broker-changes.js",
     'if (!failed.includes(replicaDirectory(partition, brokerId) ?? "")) continue;',
