@@ -67,6 +67,27 @@ test("a failed directory leaves the other one serving", () =>
     assert.equal(await other.flush(), true)
   }, twoDirectories))
 
+test("a directory that fails while its logs are opened takes none of them into use, and is closed", async () => {
+  for (let batches = 1; batches < 40; batches++) {
+    await inLogWorld(async (t) => {
+      for (const topic of ["u", "v"]) {
+        const { directoryId } = t.manager.directories[0]!
+        const log = await t.manager.create(topic, 0, { topicId, config: smallConfig, directoryId })
+        for (let i = 0; i < batches; i++) log.append(records(1), { origin: "client", leaderEpoch: 0, nowMs: startMs })
+        await log.flush()
+      }
+      t.append()
+      await t.log.flush()
+      t.disk.failNextSync(`${t.path}/00000000000000000000.log`)
+      await t.crash("kill")
+      const [directory] = t.manager.directories
+      assert.notEqual(directory!.failureReason, undefined)
+      for (const log of directory!.logs) assert.notEqual(log.offlineReason, undefined, log.name)
+      await t.manager.close()
+    }, twoDirectories)
+  }
+})
+
 test("a future log takes the place of the current one, and is found there after a restart", () =>
   inLogWorld(async (t) => {
     for (let i = 0; i < 10; i++) t.append(2)

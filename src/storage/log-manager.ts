@@ -297,6 +297,8 @@ export class LogManager {
     logs.set(log.name, log)
     directory.logs.add(log)
     this.#home.set(log, directory)
+    // It failed while this was on its way, and told only those it knew.
+    if (directory.failureReason !== undefined) log.goOffline(directory.failureReason)
   }
 
   /**
