@@ -22,6 +22,9 @@ export class Flusher {
   /** Since when the present round is on its way, in monotonic time; undefined between rounds. */
   #roundSinceMs: number | undefined
   #stopped = false
+  /** Of the present round. */
+  #syncing: ReadonlySet<Log> = new Set()
+  #roundIsOver: Promise<void> = Promise.resolve()
   /** The last rounds: how long they took, and when they ended. */
   readonly #recent: { readonly tookMs: number; readonly endedMs: number }[] = []
 
@@ -39,6 +42,12 @@ export class Flusher {
     this.#running = true
     // Writes that finished in the same turn of the event loop share this round.
     this.env.timers.soon(() => void this.#rounds())
+  }
+
+  /** The log is going away: it is in no later round, and when this resolves in no present one. */
+  forget(log: Log): Promise<void> {
+    this.#dirty.delete(log)
+    return this.#syncing.has(log) ? this.#roundIsOver : Promise.resolve()
   }
 
   /** How long the present round has been on its way. A disk that hangs is known by it before any sync fails. */
@@ -65,8 +74,11 @@ export class Flusher {
       const logs = this.#dirty
       this.#dirty = new Set()
       const jobs = [...logs].map((log) => log.beginFlush())
+      this.#syncing = logs
+      const round = this.#sync(jobs)
+      this.#roundIsOver = round.catch(() => {})
       try {
-        await this.#sync(jobs)
+        await round
       } catch (error) {
         this.stop()
         for (const job of jobs) for (const pooled of job.files) pooled.release()
@@ -77,6 +89,7 @@ export class Flusher {
       if (this.#recent.push({ tookMs: endedMs - this.#roundSinceMs, endedMs }) > paceRoundsMax) this.#recent.shift()
       for (const job of jobs) job.log.completeFlush(job)
     }
+    this.#syncing = new Set()
     this.#running = false
     this.#roundSinceMs = undefined
   }

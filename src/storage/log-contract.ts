@@ -24,6 +24,8 @@ export interface LogHome {
   readonly full: boolean
   /** The log has bytes that a sync round should take. */
   wantsSync(log: Log): void
+  /** Resolves when no sync of it is on its way; there will be none. */
+  syncsNoMore(log: Log): Promise<void>
   /** An operation failed for want of room. */
   reportFull(error: DiskError, wantedBytes: number): void
   /** An operation failed in a way that leaves the disk in doubt: everything on it goes offline. */

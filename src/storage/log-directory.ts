@@ -156,6 +156,10 @@ export class LogDirectory implements LogHome {
     this.#flusher.wantsSync(log)
   }
 
+  syncsNoMore(log: Log): Promise<void> {
+    return this.#flusher.forget(log)
+  }
+
   reportFull(error: DiskError, wantedBytes: number): void {
     if (this.#full || this.#failureReason !== undefined) return
     this.#full = true

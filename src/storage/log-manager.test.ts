@@ -23,6 +23,19 @@ test("a deleted log is gone under its name at once and its bytes later; a new on
     assert.equal(t.log.logEndOffset, 0)
   }))
 
+test("a log that is deleted, or set aside, while it is synced takes no directory with it", async () => {
+  for (let us = 0; us < 3000; us += 150)
+    for (const isSetAside of [false, true])
+      await inLogWorld(async (t) => {
+        t.disk.options.syncLatencyNs = { least: 500_000, spread: 2_000_000 }
+        t.append()
+        await t.world.sleep(us / 1000)
+        await (isSetAside ? t.manager.setAside(t.log) : t.manager.delete(t.log))
+        await t.world.sleep(100)
+        assert.equal(t.manager.directories[0]!.failureReason, undefined)
+      })
+})
+
 test("a log deleted right before a crash stays deleted", () =>
   inLogWorld(async (t) => {
     t.append()

@@ -506,6 +506,8 @@ export class Log {
     this.#common.closing = true
     await this.written()
     await this.#common.serially(async () => this.goOffline(reason))
+    // Its folder is about to get another name: under the old one a sync would fail, and the directory with it.
+    await this.#common.home.syncsNoMore(this.#common.log)
     this.releaseMemoryAndFiles()
   }
 
