@@ -205,3 +205,17 @@ test("a follower that is cut while it moves to another directory arrives there w
     )
   }
 })
+
+test("a replica that is taken back while its log is made leaves none behind", async () => {
+  for (let ms = 0; ms < 8; ms += 0.5) {
+    await inReplicationWorld(async (t) => {
+      await t.createTopic("t", { replicas: [0, 1] })
+      t.nodes[2]!.disk.options.syncLatencyNs = { least: 1e6, spread: 4e6 }
+      t.controller.change("t", 0, { replicas: [0, 1, 2], addingReplicas: [2] })
+      await t.pass(ms)
+      t.controller.change("t", 0, { replicas: [0, 1], addingReplicas: [] })
+      await t.pass(300)
+      assert.equal(t.lives[2]!.logs.get("t", 0), undefined)
+    })
+  }
+})

@@ -424,8 +424,12 @@ export class ReplicaManager implements PartitionHome {
     if (log === "none" || log === "later") return log === "none"
     const current = this.#replicaState(topic.name, topic.topicId, index)
     const hosted = this.#partitions.get(topic.name)
-    // The removal of the topic, or of the replica, is behind this in the chain of work, and takes the log with it.
-    if (current === undefined || hosted === undefined || !current.replicas.includes(nodeId)) return true
+    // The removal of the topic is behind this in the chain of work, and takes the log with it.
+    if (current === undefined || hosted === undefined) return true
+    if (!current.replicas.includes(nodeId)) {
+      await this.#logs.deleteReplica(topic.name, topic.topicId, index)
+      return true
+    }
     log.config = configOf(topic.name)
     for (const said of [topic.topicId, topic.name]) {
       const awaited = this.earlyProducers.take(said, index)
