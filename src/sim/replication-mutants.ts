@@ -73,12 +73,6 @@ export const replicationMutants: readonly Mutant[] = [
     "state.forgetTerms();\n    this.fetcher.ready(state, true);",
   ),
   one(
-    "replication: a follower takes what it did not ask for at its end",
-    "replication/fetch-answers.js",
-    "if (!state.continuesIn(request)) return;",
-    "",
-  ),
-  one(
     "replication: an answer of another epoch is heard",
     "replication/follower-state.js",
     "return this.toldIn <= request;",
@@ -145,18 +139,6 @@ export const replicationMutants: readonly Mutant[] = [
     "if (acks === 0 || isSafe || result.duplicate) return answer;",
   ),
   one(
-    "replication: records carry the epoch before their leader's",
-    "replication/partition.js",
-    "{ ...options, leaderEpoch: this.leaderEpoch }",
-    "{ ...options, leaderEpoch: Math.max(0, this.leaderEpoch - 1) }",
-  ),
-  one(
-    "replication: what a follower learned to be committed is forgotten",
-    "replication/partition.js",
-    "if (offset <= this.#log.highWatermark) return;\n    const before",
-    "const before",
-  ),
-  one(
     "replication: a leader that does not know what was committed says where the log ends",
     "replication/partition.js",
     "return this.#leader === void 0 || this.highWatermark >= this.#leader.epochStartOffset;",
@@ -174,12 +156,22 @@ export const replicationMutants: readonly Mutant[] = [
     "await this.#reloadProducers(await this.#removeSnapshotsAbove(this.#common.logEndOffset));",
     "await this.#removeSnapshotsAbove(this.#common.logEndOffset);",
   ),
-  one(
-    "replication: a cut leaves epochs as they were (H05)",
-    "storage/log-truncation.js",
-    "this.#common.epochs.truncateFromEnd(this.#common.logEndOffset);",
-    "",
-  ),
+  {
+    name: "replication: a cut leaves epochs as they were (H05)",
+    workload: "cluster",
+    edits: [
+      {
+        file: "storage/log-truncation.js",
+        find: "this.#common.epochs.truncateFromEnd(this.#common.logEndOffset);",
+        replace: "",
+      },
+      {
+        file: "storage/leader-epoch-cache.js",
+        find: "if (last.epoch < epoch && last.startOffset < startOffset) break;",
+        replace: "if (last.epoch < epoch) break;",
+      },
+    ],
+  },
   one(
     "replication: a cut leaves what is in memory",
     "storage/log-truncation.js",
