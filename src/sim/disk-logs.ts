@@ -188,15 +188,22 @@ export class DiskLogs {
   }
 
   #log(topic: string, partition: number, folder: Folder): StoredLog {
-    const segments: [name: string, file: Inode][] = []
-    for (const [name, file] of folder.cached)
-      if (file instanceof Inode && name.endsWith(".log") && logFile.test(name)) segments.push([name, file])
-    if (segments.length === 1) return new StoredLog(topic, partition, batchesOf(segments[0]![1]))
-    segments.sort(([a], [b]) => (a < b ? -1 : 1))
-    return new StoredLog(
-      topic,
-      partition,
-      segments.flatMap(([, file]) => batchesOf(file)),
-    )
+    const segments = segmentsOf(folder)
+    if (segments.length === 1) return new StoredLog(topic, partition, batchesOf(segments[0]!))
+    return new StoredLog(topic, partition, segments.flatMap(batchesOf))
   }
+}
+
+const segmentsIn = new WeakMap<Folder, { readonly changes: number; readonly segments: readonly Inode[] }>()
+
+/** Files of records, the oldest first. */
+function segmentsOf(folder: Folder): readonly Inode[] {
+  let known = segmentsIn.get(folder)
+  if (known === undefined || known.changes !== folder.changes) {
+    const named = [...folder.cached].filter(([name, file]) => logFile.test(name) && file instanceof Inode)
+    named.sort(([a], [b]) => (a < b ? -1 : 1))
+    known = { changes: folder.changes, segments: named.map(([, file]) => file as Inode) }
+    segmentsIn.set(folder, known)
+  }
+  return known.segments
 }

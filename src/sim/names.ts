@@ -13,6 +13,8 @@ export class Folder {
   readonly cached = new Map<string, Named>()
   readonly durable = new Map<string, Named>()
   modifiedMs = 0
+  /** Counts changes of what is seen in it. */
+  changes = 0
   constructor(readonly id: number) {}
 }
 
@@ -77,12 +79,14 @@ export class Names {
 
   add(place: Place, named: Named): void {
     place.folder.cached.set(place.name, named)
+    place.folder.changes += 1
     this.#pending.push({ id: this.#nextChangeId++, remove: undefined, add: place, named })
   }
 
   remove(place: Place): void {
     const named = place.folder.cached.get(place.name)!
     place.folder.cached.delete(place.name)
+    place.folder.changes += 1
     this.#pending.push({ id: this.#nextChangeId++, remove: place, add: undefined, named })
   }
 
@@ -90,6 +94,8 @@ export class Names {
     const named = from.folder.cached.get(from.name)!
     from.folder.cached.delete(from.name)
     to.folder.cached.set(to.name, named)
+    from.folder.changes += 1
+    to.folder.changes += 1
     this.#pending.push({ id: this.#nextChangeId++, remove: from, add: to, named })
   }
 
@@ -136,6 +142,7 @@ export class Names {
     this.#pending = []
     for (const folder of this.folders("durable")) {
       folder.cached.clear()
+      folder.changes += 1
       for (const [name, named] of folder.durable) folder.cached.set(name, named)
     }
   }

@@ -131,7 +131,7 @@ export class SimulatedNetwork {
   }
 
   passable(from: Machine, to: Machine): boolean {
-    return from === to || !this.#cut.has(`${from.name}>${to.name}`)
+    return this.#cut.size === 0 || from === to || !this.#cut.has(`${from.name}>${to.name}`)
   }
 
   /** Connections with both ends open, each once per end. */
@@ -152,7 +152,7 @@ export class SimulatedNetwork {
     const { latencyNs, stallChance, stallNsMax } = this.options
     if (from === to) return latencyNs.least / 4 + this.random.int(latencyNs.least + 1)
     const stall = this.random.chance(stallChance) ? this.random.int(stallNsMax) : 0
-    const slow = this.#slow.get(`${from.name}>${to.name}`)
+    const slow = this.#slow.size === 0 ? undefined : this.#slow.get(`${from.name}>${to.name}`)
     const extra = slow === undefined ? 0 : slow.least + this.random.int(slow.spread + 1)
     return latencyNs.least + this.random.int(latencyNs.spread + 1) + stall + extra
   }

@@ -42,6 +42,7 @@ export class ClusterWatch implements FrameWatcher {
   readonly #disks = new Map<string, DiskLogs>()
   readonly #lives = new Map<string, NodeLife>()
   readonly #sessions = new Map<number, SessionPositions>()
+  readonly #fetches = new WeakMap<WireFrame, FetchRequest>()
   /** By follower and partition: up to where its log was the leader's, and committed. */
   readonly #agreed = new Map<string, Map<string, number>>()
   readonly #random: SeededRandom
@@ -161,6 +162,7 @@ export class ClusterWatch implements FrameWatcher {
   #fetchAsked(frame: WireFrame): void {
     if (!this.#disks.has(frame.from)) return
     const request = decodeRequest(fetch, frame)
+    this.#fetches.set(frame, request)
     if (this.#followerOf(request) < 0) return
     let session = this.#sessions.get(frame.connection)
     if (session === undefined || request.sessionEpoch <= 0) this.#sessions.set(frame.connection, (session = new Map()))
@@ -208,7 +210,7 @@ export class ClusterWatch implements FrameWatcher {
 
   #fetchAnswered(frame: WireFrame, asked: WireFrame): void {
     if (!this.#disks.has(frame.from)) return
-    const request = decodeRequest(fetch, asked)
+    const request = this.#fetches.get(asked) ?? decodeRequest(fetch, asked)
     const answer = decodeResponse(fetch, frame)
     const follower = this.#followerOf(request)
     const session = this.#sessions.get(frame.connection)
