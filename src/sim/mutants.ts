@@ -58,14 +58,14 @@ const logAndBrokerMutants: readonly Mutant[] = [
   one(
     "swallows a sync error",
     "storage/flusher.js",
-    "await this.#sync(jobs);",
-    "await this.#sync(jobs).catch(() => {});",
+    "await round;",
+    "await round.catch(() => {});",
   ),
   one(
     "tries a failed sync again",
     "storage/flusher.js",
-    "await this.#sync(jobs);",
-    "await this.#sync(jobs).catch(() => this.#sync(jobs));",
+    "await round;",
+    "await round.catch(() => this.#sync(jobs));",
   ),
   one(
     "accepts a torn tail",

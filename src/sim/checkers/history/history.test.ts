@@ -463,8 +463,10 @@ test("every rule has a fixture that only it needs to find", () => {
 test("a history of a million records is judged in time", () => {
   const records = Number(process.env.OTTLA_HISTORY_RECORDS ?? 200_000)
   const { history } = goodHistory("large", { partitions: 8, producers: 16, records, readers: 3 })
-  const before = performance.now()
+  // Of the processor: what else goes on beside it is not its time.
+  const before = process.cpuUsage()
   assert.deepEqual(judgeHistory(history), [])
-  const seconds = (performance.now() - before) / 1000
+  const { user, system } = process.cpuUsage(before)
+  const seconds = (user + system) / 1e6
   assert.ok(seconds < Math.max(2, history.count / 1e6), `${history.count} operations took ${seconds.toFixed(1)} s`)
 })
