@@ -157,7 +157,10 @@ async function runChecks(): Promise<boolean> {
     try {
       if (moving !== undefined && check.needsCalm !== undefined) throw new Skip(check.needsCalm)
       if (moving !== undefined && check.needsBroker === false) throw new Skip("it brings its own brokers")
-      moving?.stir({ isAboutGroups: /group|consumer|streams|connect/.test(check.name), kills: check.needsAllBrokers !== true })
+      moving?.stir({
+        isAboutGroups: /group|consumer|streams|connect/.test(check.name),
+        kills: check.needsAllBrokers !== true,
+      })
       note = await check.run(context).finally(() => moving?.calm())
       if (moving !== undefined) note = `${moving.moves - movesBefore} leaders moved  ${note ?? ""}`
     } catch (error) {

@@ -55,18 +55,8 @@ const logAndBrokerMutants: readonly Mutant[] = [
     'const readableOffset = isolation === "read_uncommitted" ? highWatermark : isolation === "read_committed" ? lastStableOffset : log.writtenOffset;',
     "const readableOffset = log.logEndOffset;",
   ),
-  one(
-    "swallows a sync error",
-    "storage/flusher.js",
-    "await round;",
-    "await round.catch(() => {});",
-  ),
-  one(
-    "tries a failed sync again",
-    "storage/flusher.js",
-    "await round;",
-    "await round.catch(() => this.#sync(jobs));",
-  ),
+  one("swallows a sync error", "storage/flusher.js", "await round;", "await round.catch(() => {});"),
+  one("tries a failed sync again", "storage/flusher.js", "await round;", "await round.catch(() => this.#sync(jobs));"),
   one(
     "accepts a torn tail",
     "storage/batch-scan.js",
