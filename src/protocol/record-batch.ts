@@ -124,7 +124,8 @@ export function buildBatch(input: BatchInput): Buffer {
   return batch
 }
 
-function setHeader(
+/** Writes everything of a header but the checksum, which `sealBatch` adds. */
+export function setHeader(
   batch: Buffer,
   input: Omit<BatchInput, "records">,
   compression: CompressionType,

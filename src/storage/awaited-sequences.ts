@@ -16,7 +16,7 @@ interface Beginning {
 }
 
 /** Half of the numbers lie ahead of any number, for they wrap. */
-const isLater = (sequence: number, than: number): boolean => {
+export const isLater = (sequence: number, than: number): boolean => {
   const ahead = (sequence - than) & 0x7fffffff
   return ahead > 0 && ahead < 2 ** 30
 }

@@ -152,6 +152,11 @@ export class LogDirectory implements LogHome {
     return this.#folders.make(path, topicId)
   }
 
+  /** What an earlier process left of the folder's making is on the medium when this resolves. Rejects with `DiskError`. */
+  settleFolder(path: string): Promise<void> {
+    return this.#folders.settle(path)
+  }
+
   wantsSync(log: Log): void {
     this.#flusher.wantsSync(log)
   }

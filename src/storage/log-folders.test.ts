@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { DiskError } from "../env/env.js"
-import { inLogWorld, type LogWorld, smallConfig } from "./testing/log-world.js"
+import { inLogWorld, type LogWorld, records, smallConfig, startMs } from "./testing/log-world.js"
 
 const idOf = (index: number) => Buffer.alloc(16, index + 1).toString("base64url")
 
@@ -24,6 +24,44 @@ for (const syncFileSystem of [true, false]) {
       { disk: { syncFileSystem } },
     ))
 }
+
+for (const syncFileSystem of [true, false])
+  test(`a log whose making was killed keeps what is flushed later, syncFileSystem ${syncFileSystem}`, async () => {
+    let kept = 0
+    for (let operation = 1; ; operation++) {
+      let isOver = false
+      await inLogWorld(
+        async (t) => {
+          const first = t.disk.operationCount
+          const killed = new Promise<"killed">((resolve) => {
+            t.disk.intercept = ({ number }) => {
+              if (number !== first + operation) return undefined
+              resolve("killed")
+              return { crash: "kill", when: "before" }
+            }
+          })
+          const made = t.manager.create("u", 0, { topicId: idOf(1), config: smallConfig }).then(() => "made" as const)
+          isOver = (await Promise.race([made, killed])) === "made"
+          t.disk.intercept = undefined
+          if (isOver) t.node.crash("kill")
+          t.node.restart()
+          await t.open()
+          const log = t.manager.get("u", 0)
+          // Whoever made it makes it again.
+          if (log?.topicId !== idOf(1)) return
+          assert.ok(log.append(records(1), { origin: "client", leaderEpoch: 0, nowMs: startMs }).ok)
+          assert.ok(await log.flush())
+          await t.crash("power", { keep: 0, keepNames: 0 })
+          assert.equal(t.manager.get("u", 0)?.topicId, idOf(1), `killed at operation ${operation}`)
+          assert.equal(t.manager.get("u", 0)?.logEndOffset, 1, `killed at operation ${operation}`)
+          kept++
+        },
+        { disk: { syncFileSystem } },
+      )
+      if (isOver) break
+    }
+    assert.ok(kept > 2, `${kept} of them had begun`)
+  })
 
 test("logs that are made together share their syncs", () =>
   inLogWorld(async (t) => {
@@ -78,8 +116,9 @@ test("a log nothing was written to has no files of its own, and costs no sync to
       if (kind === "sync" && path.includes("/many-")) synced.push(path)
       return undefined
     }
-    await t.restart()
+    await t.manager.close()
     assert.deepEqual(synced, [])
+    await t.open()
     assert.equal(t.manager.get("many", 2)?.logEndOffset, 0)
   }))
 

@@ -53,6 +53,12 @@ export class LogFolders {
     return isNew ? [partitionMetadataFile] : undefined
   }
 
+  /** An earlier process may have been killed while it made the folder: when this resolves, what it left is on the medium, and not in the cache alone. Rejects with `DiskError`. */
+  async settle(path: string): Promise<void> {
+    await this.#syncMetadata(path)
+    await this.env.disk.syncDirectory(path)
+  }
+
   async #openMetadata(path: string): Promise<{ file: File; isNew: boolean }> {
     const { disk } = this.env
     try {

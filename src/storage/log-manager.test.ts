@@ -1,5 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import { DiskError } from "../env/env.js"
+import type { Log } from "./log.js"
 import { folderName, parseFolderName } from "./log-directory.js"
 import { LogManager } from "./log-manager.js"
 import { inLogWorld, records, smallConfig, startMs, topicId } from "./testing/log-world.js"
@@ -227,3 +229,38 @@ test("high watermarks are written one checkpoint after the other, however many a
     await t.crash("power")
     assert.equal(t.log.highWatermark, 1)
   }))
+
+test("a log that lay in a directory that was away is not taken for that of the topic made anew under its name", async () => {
+  const oldId = Buffer.alloc(16, 1).toString("base64url")
+  const newId = Buffer.alloc(16, 2).toString("base64url")
+  for (const directories of [
+    ["/data", "/more"],
+    ["/more", "/data"],
+  ])
+    await inLogWorld(
+      async (t) => {
+        const add = (log: Log, count: number) => {
+          assert.ok(log.append(records(count), { origin: "client", leaderEpoch: 0, nowMs: startMs }).ok)
+          return log.flush()
+        }
+        const directoryOf = (path: string) => t.manager.directories.find((each) => each.path === path)!
+        const { directoryId } = directoryOf("/more")
+        const old = await t.manager.create("u", 0, { topicId: oldId, config: t.config, directoryId })
+        await add(old, 9)
+        directoryOf("/more").fail(new DiskError("EIO", "sync", "/more"))
+        await t.manager.delete(old)
+        assert.ok(await add(await t.manager.create("u", 0, { topicId: newId, config: t.config }), 1))
+        await t.crash("kill")
+        const log = await t.manager.claim("u", 0, newId)
+        assert.deepEqual([log?.topicId, log?.logEndOffset, log?.path], [newId, 1, "/data/u-0"])
+        assert.equal(t.manager.get("u", 0), log)
+        assert.deepEqual(t.manager.copies("u", 0), [log])
+        await t.restart()
+        assert.deepEqual(
+          t.manager.copies("u", 0).map(({ topicId }) => topicId),
+          [newId],
+        )
+      },
+      { manager: { directories } },
+    )
+})

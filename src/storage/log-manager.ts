@@ -1,28 +1,23 @@
 /**
  * All logs of a broker, over its log directories.
  *
- * Owns which logs there are, where a new one goes, and the recurring work: retention, checkpoints, expiry of producers. A log is deleted only when
- * it is asked for, never because of what a folder looks like. Recurring work of one kind never overlaps itself and ends with `close`.
+ * Owns where a new log goes, how one leaves, and what is done again and again: retention, checkpoints, expiry of producers. A log is deleted only when
+ * it is asked for, never because of what a folder looks like.
  */
 import { invariant } from "../base/assert.js"
-import { type TopicPartition, topicPartitionName, type Uuid, zeroUuid } from "../base/ids.js"
+import { topicPartitionName, type Uuid, zeroUuid } from "../base/ids.js"
 import type { LogConfig } from "../config/log-config.js"
-import { DiskError, type Env, type Timer } from "../env/env.js"
-import {
-  decodePartitionMetadata,
-  encodePartitionMetadata,
-  partitionMetadataFile,
-  readSmallFile,
-  replaceFile,
-} from "./checkpoint-files.js"
-import { syncFileSystemFilesMin } from "./flusher.js"
+import type { Env } from "../env/env.js"
+import { encodePartitionMetadata, partitionMetadataFile, replaceFile } from "./checkpoint-files.js"
 import { FilePool } from "./file-pool.js"
 import { HotCache } from "./hot-cache.js"
 import { IndexCache } from "./index-cache.js"
 import type { Log } from "./log.js"
-import { folderName, LogDirectory, parseFolderName } from "./log-directory.js"
+import { folderName, LogDirectory } from "./log-directory.js"
+import { LogLoading, takeOverStart } from "./log-loading.js"
+import { LogTable } from "./log-table.js"
 import { openLog } from "./open-log.js"
-import { isShortage } from "./shortage.js"
+import { RecurringWork } from "./recurring-work.js"
 
 export interface LogManagerOptions {
   /** Paths of the log directories, at least one. */
@@ -70,28 +65,20 @@ export interface CreateLogOptions {
   readonly directoryId?: Uuid
 }
 
-interface LogFolder {
-  readonly name: string
-  readonly partition: TopicPartition
-  readonly future: boolean
-}
-
 export class LogManager {
-  readonly #logs = new Map<string, Log>()
-  readonly #futures = new Map<string, Log>()
-  readonly #home = new Map<Log, LogDirectory>()
+  readonly #table = new LogTable()
+  readonly #work: RecurringWork
   /** Logs on their way into a directory. */
   readonly #making = new Map<LogDirectory, number>()
-  readonly #timers = new Set<Timer>()
-  readonly #running = new Set<Promise<void>>()
-  #closed = false
   #loaded = false
 
   private constructor(
     readonly env: Env,
     readonly directories: readonly LogDirectory[],
     readonly options: LogManagerOptions & typeof logManagerDefaults,
-  ) {}
+  ) {
+    this.#work = new RecurringWork(env)
+  }
 
   /** Opens the directories and every log in them. Rejects when no directory can be used. */
   static async open(env: Env, given: LogManagerOptions): Promise<LogManager> {
@@ -129,12 +116,21 @@ export class LogManager {
   /** Opens every log of the directories, several at a time, and begins the recurring work. */
   async loadLogs(): Promise<void> {
     const { options } = this
-    await Promise.all(this.directories.map((directory) => this.#load(directory)))
+    const loading = new LogLoading({
+      env: this.env,
+      table: this.#table,
+      configOf: options.configOf,
+      foreignTopics: options.foreignTopics,
+      recoveriesPerDirectory: options.recoveriesPerDirectory,
+      removeFolder: (directory, name) => this.#removeFolderLater(directory, name, 0),
+      setAside: (log, directory, reason) => this.#setAside(log, directory, reason),
+    })
+    await Promise.all(this.directories.map((directory) => loading.load(directory)))
     this.#loaded = true
-    this.#every(options.retentionCheckIntervalMs, () => this.deleteOldSegments())
-    this.#every(options.checkpointIntervalMs, () => this.checkpoint())
-    this.#every(options.highWatermarkCheckpointIntervalMs, () => this.checkpointHighWatermarks())
-    this.#every(options.producerIdExpirationCheckIntervalMs, async () => this.expireProducers())
+    this.#work.every(options.retentionCheckIntervalMs, () => this.deleteOldSegments())
+    this.#work.every(options.checkpointIntervalMs, () => this.checkpoint())
+    this.#work.every(options.highWatermarkCheckpointIntervalMs, () => this.checkpointHighWatermarks())
+    this.#work.every(options.producerIdExpirationCheckIntervalMs, async () => this.expireProducers())
   }
 
   get clusterId(): Uuid {
@@ -162,125 +158,54 @@ export class LogManager {
   }
 
   get(topic: string, partition: number): Log | undefined {
-    return this.#logs.get(topicPartitionName(topic, partition))
+    return this.#table.get(topicPartitionName(topic, partition), "log")
   }
 
   getFuture(topic: string, partition: number): Log | undefined {
-    return this.#futures.get(topicPartitionName(topic, partition))
+    return this.#table.get(topicPartitionName(topic, partition), "future")
   }
 
   logs(): IterableIterator<Log> {
-    return this.#logs.values()
+    return this.#table.logs()
   }
 
   futureLogs(): IterableIterator<Log> {
-    return this.#futures.values()
+    return this.#table.futures()
+  }
+
+  /** Logs of a name that another topic's log has too; see `claim`. */
+  namesakes(): Log[] {
+    return this.#table.namesakes()
+  }
+
+  /** Everything that lies here under this name, of whatever topic: the log, a future one, and namesakes. */
+  copies(topic: string, partition: number): Log[] {
+    return this.#table.copies(topic, partition)
+  }
+
+  /**
+   * The log of this topic, which is served from now on; without one, a log that does not know its topic; undefined: neither is here. Others of the name are set aside, where
+   * their directory has not failed: their records must never show under this id. Rejects with `DiskError`.
+   */
+  async claim(topic: string, partition: number, topicId: Uuid): Promise<Log | undefined> {
+    const future = this.getFuture(topic, partition)
+    const copies = this.copies(topic, partition).filter((log) => log !== future)
+    const wanted = copies.find((log) => log.topicId === topicId) ?? copies.find((log) => log.topicId === zeroUuid)
+    for (const log of copies) {
+      if (log === wanted) continue
+      if (this.directoryOf(log).failureReason === undefined) await this.setAside(log)
+      else this.#table.become(log, "namesake")
+    }
+    if (wanted !== undefined && this.#table.isNamesake(wanted)) this.#table.become(wanted, "log")
+    return wanted
   }
 
   directoryOf(log: Log): LogDirectory {
-    const directory = this.#home.get(log)
-    invariant(directory, "a log this manager did not open")
-    return directory
+    return this.#table.directoryOf(log)
   }
 
   directory(directoryId: Uuid): LogDirectory | undefined {
     return this.directories.find((directory) => directory.directoryId === directoryId)
-  }
-
-  async #load(directory: LogDirectory): Promise<void> {
-    // An earlier process may have been killed between making a folder and making its name durable.
-    await this.env.disk.syncDirectory(directory.path)
-    const names = await this.env.disk.list(directory.path)
-    const waiting: LogFolder[] = []
-    for (const name of names) {
-      const folder = parseFolderName(name)
-      if (folder === undefined || this.options.foreignTopics?.has(folder.topic)) continue
-      if (folder.kind === "delete") this.#removeFolderLater(directory, name, 0)
-      else if (folder.kind === "log" || folder.kind === "future")
-        waiting.push({ name, partition: folder, future: folder.kind === "future" })
-    }
-    const isOnMedium = await this.#syncAtOnce(directory, waiting.length)
-    let taken = 0
-    const lane = async () => {
-      for (;;) {
-        const next = waiting[taken++]
-        if (next === undefined || directory.failureReason !== undefined) return
-        try {
-          await this.#loadLog(directory, next, isOnMedium)
-        } catch (error) {
-          // Without handles or room to look into a log nothing is known of it: the start fails, and says so.
-          if (isShortage(error)) throw error
-          directory.fail(error)
-        }
-      }
-    }
-    await Promise.all(Array.from({ length: this.options.recoveriesPerDirectory }, lane))
-    // What the old files said of logs that are no more must not be believed of new ones of the same name.
-    if (directory.failureReason === undefined) await directory.checkpointOrWait()
-  }
-
-  /** Of many logs everything that an earlier process left in the cache. False: each log is to see to it itself. */
-  async #syncAtOnce(directory: LogDirectory, logs: number): Promise<boolean> {
-    const { disk } = this.env
-    const { path } = directory
-    if (logs < syncFileSystemFilesMin || disk.syncFileSystem === undefined) return false
-    try {
-      await disk.syncFileSystem(path)
-    } catch (error) {
-      if (isShortage(error)) throw error
-      directory.fail(error)
-    }
-    return true
-  }
-
-  async #loadLog(directory: LogDirectory, folder: LogFolder, isOnMedium: boolean): Promise<void> {
-    const { name, partition: tp, future } = folder
-    const path = `${directory.path}/${name}`
-    const names = await this.#listFolder(path)
-    if (names === undefined) return
-    const metadata = names.includes(partitionMetadataFile)
-      ? await readSmallFile(this.env.disk, `${path}/${partitionMetadataFile}`)
-      : undefined
-    const key = topicPartitionName(tp.topic, tp.partition)
-    const log = await openLog(directory, {
-      topic: tp.topic,
-      partition: tp.partition,
-      topicId: (metadata && decodePartitionMetadata(metadata)) ?? zeroUuid,
-      path,
-      config: this.options.configOf(tp.topic),
-      logStartOffset: future ? 0 : (directory.logStartOffsets.get(key)?.offset ?? 0),
-      recoveryPoint: future ? 0 : (directory.recoveryPoints.get(key)?.offset ?? 0),
-      highWatermark: directory.highWatermarks.get(key)?.offset ?? 0,
-      names,
-      isOnMedium,
-    })
-    const other = (future ? this.#futures : this.#logs).get(key)
-    if (other === undefined) return this.#adopt(directory, log, future)
-    // A move between directories was cut short after the new copy got its name. The longer one has taken appends since; the other is kept aside.
-    const loser = log.logEndOffset > other.logEndOffset ? other : log
-    takeOverStart(loser === log ? other : log, loser)
-    if (loser === other) {
-      this.directoryOf(other).logs.delete(other)
-      this.#logs.delete(key)
-      this.#futures.delete(key)
-      this.#adopt(directory, log, future)
-    }
-    await this.#setAside(
-      loser,
-      loser === log ? directory : this.directoryOf(other),
-      `${log.name} is in another log directory too`,
-    )
-    this.#home.delete(other === loser ? other : log)
-  }
-
-  /** Undefined: there is no such folder. */
-  async #listFolder(path: string): Promise<string[] | undefined> {
-    try {
-      return await this.env.disk.list(path)
-    } catch (error) {
-      if (error instanceof DiskError && (error.code === "ENOTDIR" || error.code === "ENOENT")) return undefined
-      throw error
-    }
   }
 
   async #setAside(log: Log, directory: LogDirectory, reason: string): Promise<void> {
@@ -289,16 +214,6 @@ export class LogManager {
     this.env.log.log("warn", "a log is set aside", { path: log.path, name })
     await this.env.disk.rename(log.path, `${directory.path}/${name}`)
     await this.env.disk.syncDirectory(directory.path)
-  }
-
-  #adopt(directory: LogDirectory, log: Log, future: boolean): void {
-    const logs = future ? this.#futures : this.#logs
-    invariant(!logs.has(log.name), `${log.name} is there twice: the caller did not look`)
-    logs.set(log.name, log)
-    directory.logs.add(log)
-    this.#home.set(log, directory)
-    // It failed while this was on its way, and told only those it knew.
-    if (directory.failureReason !== undefined) log.goOffline(directory.failureReason)
   }
 
   /**
@@ -356,16 +271,14 @@ export class LogManager {
       isOnMedium: true,
       ...(names !== undefined && { names }),
     })
-    this.#adopt(directory, log, kind === "future")
+    this.#table.add(directory, log, kind)
     return log
   }
 
   /** Takes a log out of service without deleting a byte of it: its folder gets a name that no start serves. */
   async setAside(log: Log): Promise<void> {
     const directory = this.directoryOf(log)
-    for (const logs of [this.#logs, this.#futures]) if (logs.get(log.name) === log) logs.delete(log.name)
-    directory.logs.delete(log)
-    this.#home.delete(log)
+    this.#table.remove(log)
     await this.#setAside(log, directory, `${log.name} is set aside`)
     await directory.checkpoint()
   }
@@ -385,10 +298,9 @@ export class LogManager {
    */
   async delete(log: Log): Promise<void> {
     const directory = this.directoryOf(log)
-    for (const logs of [this.#logs, this.#futures]) if (logs.get(log.name) === log) logs.delete(log.name)
+    this.#table.leaveName(log)
     await log.abandon(`${log.name} was deleted`)
-    directory.logs.delete(log)
-    this.#home.delete(log)
+    this.#table.remove(log)
     if (directory.failureReason !== undefined) return
     const name = folderName(log.topic, log.partition, "delete", this.env.random.bytes(16))
     await this.env.disk.rename(log.path, `${directory.path}/${name}`)
@@ -400,16 +312,14 @@ export class LogManager {
   }
 
   #removeFolderLater(directory: LogDirectory, name: string, delayMs: number): void {
-    const timer = this.env.timers.after(delayMs, () => {
-      this.#timers.delete(timer)
-      if (this.#closed || directory.failureReason !== undefined) return
-      this.#track(
-        this.env.disk.removeDirectory(`${directory.path}/${name}`).catch((error: unknown) => {
-          this.env.log.log("warn", "a deleted log could not be removed", { name, error: String(error) })
-        }),
-      )
+    this.#work.after(delayMs, async () => {
+      if (directory.failureReason !== undefined) return
+      try {
+        await this.env.disk.removeDirectory(`${directory.path}/${name}`)
+      } catch (error) {
+        this.env.log.log("warn", "a deleted log could not be removed", { name, error: String(error) })
+      }
     })
-    this.#timers.add(timer)
   }
 
   /**
@@ -418,9 +328,9 @@ export class LogManager {
    */
   async replaceWithFuture(topic: string, partition: number, swapped: (log: Log) => void = () => {}): Promise<Log> {
     const key = topicPartitionName(topic, partition)
-    const future = this.#futures.get(key)
+    const future = this.getFuture(topic, partition)
     invariant(future, "a swap without a future log")
-    const current = this.#logs.get(key)
+    const current = this.get(topic, partition)
     const directory = this.directoryOf(future)
     await future.flush()
     if (current !== undefined) await future.takeOverProducers(current)
@@ -431,8 +341,8 @@ export class LogManager {
       await this.env.disk.syncDirectory(directory.path)
       future.moved(path)
     })
-    this.#futures.delete(key)
-    this.#logs.set(key, future)
+    if (current !== undefined) this.#table.leaveName(current)
+    this.#table.become(future, "log")
     // What is deleted from the old one meanwhile, which serves until the swap, is never served again.
     do {
       if (current !== undefined) takeOverStart(future, current)
@@ -445,8 +355,8 @@ export class LogManager {
 
   async deleteOldSegments(): Promise<number> {
     let deleted = 0
-    for (const log of [...this.#logs.values(), ...this.#futures.values()]) {
-      if (this.#closed) break
+    for (const log of [...this.logs(), ...this.futureLogs()]) {
+      if (this.#work.isClosed) break
       deleted += await log.deleteOldSegments(this.env.clock.wallMs())
     }
     return deleted
@@ -463,8 +373,7 @@ export class LogManager {
   }
 
   expireProducers(): void {
-    for (const log of this.#logs.values())
-      log.expireProducers(this.env.clock.wallMs(), this.options.producerIdExpirationMs)
+    for (const log of this.logs()) log.expireProducers(this.env.clock.wallMs(), this.options.producerIdExpirationMs)
   }
 
   #online(): LogDirectory[] {
@@ -479,49 +388,13 @@ export class LogManager {
     }
   }
 
-  /** Runs `task` again and again, each time `intervalMs` after it ended. */
-  #every(intervalMs: number, task: () => Promise<unknown>): void {
-    const timer = this.env.timers.after(intervalMs, () => {
-      this.#timers.delete(timer)
-      if (this.#closed) return
-      this.#track(
-        task().then(
-          () => this.#again(intervalMs, task),
-          (error: unknown) => {
-            this.env.log.log("error", "recurring work on the logs failed", { error: String(error) })
-            this.#again(intervalMs, task)
-          },
-        ),
-      )
-    })
-    this.#timers.add(timer)
-  }
-
-  #again(intervalMs: number, task: () => Promise<unknown>): void {
-    if (!this.#closed) this.#every(intervalMs, task)
-  }
-
-  #track(work: Promise<void>): void {
-    this.#running.add(work)
-    void work.finally(() => this.#running.delete(work))
-  }
-
   /** Stops recurring work, puts every log on the medium and gives the directories back. A next start scans nothing. */
   async close(brokerEpoch = -1): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    for (const timer of this.#timers) timer.cancel()
-    this.#timers.clear()
-    await Promise.all(this.#running)
+    if (this.#work.isClosed) return
+    await this.#work.close()
     // Checkpoints written without the logs would say that there are none, and forget where each begins.
     await Promise.all(
       this.directories.map((directory) => (this.#loaded ? directory.close(brokerEpoch) : directory.release())),
     )
   }
-}
-
-/** Of two copies of a log the one that serves from now on begins no earlier than the other did. */
-function takeOverStart(log: Log, former: Log): void {
-  log.updateHighWatermark(Math.max(log.highWatermark, former.highWatermark))
-  log.maybeIncrementLogStartOffset(former.logStartOffset)
 }

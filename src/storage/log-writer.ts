@@ -38,10 +38,13 @@ export class LogWriter {
   #writing = false
   #writingSinceMs = 0
   #writeWaiters: (() => void)[] = []
+  #unsyncedBytes = 0
   /** Segments with bytes in the page cache only, each with the hold that keeps its file open until they are synced. */
   #unsynced: { readonly segment: Segment; readonly pooled: PooledFile }[] = []
   #flushWaiters: { upTo: number; settle: (flushed: boolean) => void }[] = []
   #unflushedSinceMs = -1
+  /** The task of `exclusively`, while it runs. Everything was on the medium before it; where the log ends after it is for the task to say. */
+  #alone: Promise<void> | undefined
 
   constructor(common: LogCommon, memory: LogMemory, seals: SegmentSeals) {
     this.#common = common
@@ -54,6 +57,11 @@ export class LogWriter {
     this.#pending.push(append)
     this.#memory.add(append.buffer)
     this.#startWrite()
+  }
+
+  /** Written since the last sync round began. */
+  get unsyncedBytes(): number {
+    return this.#unsyncedBytes
   }
 
   /** How long the present write has been on its way. */
@@ -97,6 +105,7 @@ export class LogWriter {
       return
     }
     segment.writtenBytes += bytes
+    this.#unsyncedBytes += bytes
     const done = this.#pending.splice(0, count)
     this.#common.writtenOffset = done[count - 1]!.buffer.nextOffset
     for (const { buffer } of done) this.#memory.written(buffer)
@@ -195,6 +204,7 @@ export class LogWriter {
 
   /** When it resolves, what was appended before the call is on the medium (true), or the log went offline or took it back (false). */
   async flush(): Promise<boolean> {
+    while (this.#alone !== undefined) await this.#alone
     const upTo = this.#common.logEndOffset
     await this.written()
     const target = Math.min(upTo, this.#common.writtenOffset)
@@ -214,6 +224,7 @@ export class LogWriter {
     const segments = this.#unsynced.map(({ segment }) => segment)
     const files = this.#unsynced.map(({ pooled }) => pooled)
     this.#unsynced = []
+    this.#unsyncedBytes = 0
     // Under the next write the file is opened (shared) again; the round's holds are its own.
     const directory = segments.some((segment) => !segment.nameDurable) ? this.#common.path : undefined
     return { log: this.#common.log, upTo: this.#common.writtenOffset, files, directory, segments }
@@ -223,7 +234,7 @@ export class LogWriter {
   completeFlush(job: FlushJob): void {
     for (const pooled of job.files) pooled.release()
     for (const segment of job.segments) segment.nameDurable = true
-    if (this.#common.offlineReason !== undefined) return
+    if (this.#common.offlineReason !== undefined || this.#alone !== undefined) return
     this.#common.flushedOffset = Math.max(this.#common.flushedOffset, Math.min(job.upTo, this.#common.writtenOffset))
     const waiting = this.#flushWaiters
     this.#flushWaiters = []
@@ -238,12 +249,22 @@ export class LogWriter {
     this.#common.appendsHeld++
     try {
       await this.flush()
-      await this.#common.serially(task)
+      await this.#common.serially(() => this.#runAlone(task))
     } catch (error) {
       this.#common.workFailed(error)
       throw error
     } finally {
       this.#common.appendsHeld--
+    }
+  }
+
+  async #runAlone(task: () => Promise<void>): Promise<void> {
+    const running = task()
+    this.#alone = running.catch(() => {})
+    try {
+      await running
+    } finally {
+      this.#alone = undefined
     }
   }
 

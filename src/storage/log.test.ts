@@ -287,6 +287,30 @@ test("truncation leaves the batches below, and what is known of producers and ep
     assert.equal(t.log.producers.get(7)?.batches.at(-1)?.lastSequence, 13)
   }))
 
+test("a flush that is asked for while the log is cut ends with the cut, and brings nothing back", () =>
+  inLogWorld(async (t) => {
+    for (let i = 0; i < 20; i++) t.append(2)
+    await t.log.flush()
+    let isCutting = true
+    const cutting = t.log.truncateTo(22).finally(() => {
+      isCutting = false
+    })
+    const flushes: Promise<boolean>[] = []
+    const flushed: number[] = []
+    while (isCutting) {
+      flushes.push(t.log.flush())
+      await t.world.sleep(0.05)
+      flushed.push(t.log.flushedOffset)
+    }
+    await cutting
+    assert.deepEqual(new Set(await Promise.all(flushes)), new Set([true]))
+    assert.deepEqual(
+      flushed,
+      [...flushed].sort((a, b) => b - a),
+    )
+    assert.equal(t.log.flushedOffset, 22)
+  }))
+
 test("a cut inside what was replicated at once leaves no hole in what is read from memory", () =>
   inLogWorld(async (t) => {
     const options = { origin: "replication" as const, leaderEpoch: -1, nowMs: 0 }

@@ -359,6 +359,10 @@ export class Log {
     return this.#writer.flush()
   }
 
+  get unsyncedBytes(): number {
+    return this.#writer.unsyncedBytes
+  }
+
   /** For the sync round: what must be synced so that `upTo` counts as flushed. */
   beginFlush(): FlushJob {
     return this.#writer.beginFlush()

@@ -25,7 +25,7 @@ import {
   isTransactionalBatch,
 } from "../protocol/batch-header.js"
 import { Errors } from "../protocol/errors.js"
-import { AwaitedSequences } from "./awaited-sequences.js"
+import { AwaitedSequences, isLater } from "./awaited-sequences.js"
 
 /** Batches remembered per producer: as many as a client may have in flight with idempotence. */
 export const rememberedBatchesMax = 5
@@ -136,6 +136,12 @@ export class ProducerState {
       error: Errors.OUT_OF_ORDER_SEQUENCE_NUMBER,
       message: `Out of order sequence number for producer ${producerId}: ${first} (incoming seq. number), ${lastSequence} (current end sequence number)`,
     }
+  }
+
+  /** Whether a batch that is out of order comes too early, not too late. */
+  isAhead(bytes: Uint8Array): boolean {
+    const last = this.#producers.get(batchProducerId(bytes))?.batches.at(-1)?.lastSequence
+    return last === undefined || isLater(batchBaseSequence(bytes), last)
   }
 
   /** A client's batch could not be taken for now, though nothing is wrong with it: what follows it must wait until it comes again. */
