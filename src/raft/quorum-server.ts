@@ -225,7 +225,7 @@ export class QuorumServer {
     core.onFetchSnapshot({ id: request.replicaId, directoryId: partition.replicaDirectoryId }, this.#nowMs)
     await this.#settled()
     const maxBytes = Math.max(1, Math.min(request.maxBytes, answerBytesMax))
-    const piece = id.endOffset === 0 ? undefined : await log.snapshots.piece(id, position, maxBytes)
+    const piece = id.endOffset === 0 ? undefined : await log.readSnapshotForFollower(id, position, maxBytes)
     if (piece === undefined) return answer(Errors.SNAPSHOT_NOT_FOUND)
     if (position < 0 || position >= piece.size) return answer(Errors.POSITION_OUT_OF_RANGE)
     problem = core.leaderOnlyProblem(currentLeaderEpoch)

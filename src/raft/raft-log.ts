@@ -8,7 +8,7 @@ import { invariant } from "../base/assert.js"
 import type { Offset, Uuid } from "../base/ids.js"
 import { MalformedError } from "../base/reader.js"
 import { defaultLogConfig } from "../config/log-config.js"
-import { type Env, isFileRegion, type Payload } from "../env/env.js"
+import { DiskError, type Env, isFileRegion, type Payload } from "../env/env.js"
 import {
   batchBaseOffset,
   batchLastOffset,
@@ -323,9 +323,33 @@ export class RaftLog implements LogView {
     }
     try {
       return Buffer.concat(await Promise.all(read.payloads.map(bytesOf)))
+    } catch (error) {
+      this.#unreadable(error)
+      return undefined
     } finally {
       read.release()
     }
+  }
+
+  /** Bytes of a snapshot from `position` on, and the size of the whole. Undefined: there is no such snapshot, or, said in the log, it cannot be read. */
+  async readSnapshotForFollower(
+    id: SnapshotId,
+    position: number,
+    maxBytes: number,
+  ): Promise<{ bytes: Buffer; size: number } | undefined> {
+    try {
+      return await this.#snapshots.piece(id, position, maxBytes)
+    } catch (error) {
+      this.#unreadable(error)
+      return undefined
+    }
+  }
+
+  /** An error of the medium ends the use of the directory, as everywhere; others pass. */
+  #unreadable(error: unknown): void {
+    if (!(error instanceof DiskError)) throw error
+    this.env.log.log("error", "the metadata log cannot be read", { error: error.message })
+    if (error.code === "EIO") this.directory.fail(error)
   }
 
   /** Appends at or above `endOffset` are gone; true: with them went voters. */

@@ -25,9 +25,7 @@ export interface AnsweredFetcher extends Fetcher {
   peer(): Peer | undefined
   /** Out of the session, until it is ready again. */
   takeOut(state: FollowerState): void
-  /** Not ready before the time is over. */
-  block(state: FollowerState, delayMs: number): void
-  /** Both. */
+  /** Out of the session, and not ready before the time is over. */
   setAside(state: FollowerState, delayMs: number): void
   /** Records have been taken in, and may not be safe yet. */
   appended(state: FollowerState, bytes: number): void
@@ -226,7 +224,8 @@ export class FetchAnswers {
       const cut = await decide().catch(() => undefined)
       const isCut = cut !== undefined && (await this.options.truncate(partition, leaderEpoch, cut))
       if (isCut) state.backoffMs = 0
-      else this.fetcher.block(state, this.#nextBackoff(state, soonMs))
+      // By whoever fetches it now.
+      else state.fetcher?.block(state, this.#nextBackoff(state, soonMs))
       return isCut
     }
     run()

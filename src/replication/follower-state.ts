@@ -13,6 +13,8 @@ import type { Partition } from "./partition.js"
 export interface Fetcher {
   /** The state may be fetched again, or has something to tell. */
   ready(state: FollowerState, isUrgent: boolean): void
+  /** Not ready before the time is over. */
+  block(state: FollowerState, delayMs: number): void
 }
 
 export const neverTold = Number.POSITIVE_INFINITY
@@ -37,6 +39,12 @@ export class FollowerState {
   /** Of which log the positions were told: a replica that has moved tells them anew. */
   #toldOf: Log | undefined
   toldLogStartOffset: Offset = -1
+  /** The epoch in which the leader was told them. */
+  toldLeaderEpoch: LeaderEpoch = -1
+  /** The last request of its fetcher that told anything of it. */
+  lastToldIn = 0
+  /** On its way from one fetcher to another of the same leader, in the same epoch. */
+  isHandedOver = false
   /** In the leader's session, under whatever terms. */
   isInSession = false
   /** In the list of what the next request tells. */
@@ -86,6 +94,7 @@ export class FollowerState {
 
   told(request: number): void {
     const { logEndOffset } = this.log
+    this.lastToldIn = request
     if (this.toldIn === neverTold) {
       this.toldIn = request
       this.#offsetToldIn = request
@@ -94,6 +103,7 @@ export class FollowerState {
       this.#offsetToldIn = request
     }
     this.toldOffset = logEndOffset
+    this.toldLeaderEpoch = this.leaderEpoch
     this.#toldOf = this.log
     this.toldSafeOffset = this.partition.locallySafeOffset
     this.toldLogStartOffset = this.log.durableStartOffset

@@ -81,10 +81,10 @@ export class LeaderState {
     state: PartitionImage,
     /** Where the log ended when this leadership began. */
     readonly epochStartOffset: Offset,
-    nowMs: number,
+    readonly sinceMs: number,
   ) {
     this.#state = state
-    this.#assign(nowMs)
+    this.#assign(sinceMs)
   }
 
   get leaderEpoch(): LeaderEpoch {

@@ -39,6 +39,9 @@ export interface ActiveProducer {
   readonly currentTxnStartOffset: Offset
 }
 
+/** A request to the leader before is given up after so long: `request.timeout.ms` of Kafka's clients. */
+const newLeaderMs = 30_000
+
 export class Partition implements LogListener {
   /** Waiting for their records to be committed (acks=all). */
   readonly acknowledged = new OffsetWaiters()
@@ -132,6 +135,15 @@ export class Partition implements LogListener {
 
   get isLeader(): boolean {
     return this.#leader !== undefined
+  }
+
+  /**
+   * Whether what comes before the batch, by its sequence, may be on its way: the leadership is new, and the producer may still ask the leader before, or ask again what it asked this broker in a former life.
+   */
+  isAheadOfTurn(batch: Buffer): boolean {
+    const isNew =
+      this.#leader !== undefined && this.leaderEpoch > 0 && this.home.nowMs() - this.#leader.sinceMs < newLeaderMs
+    return isNew && this.#log.producers.isAhead(batch)
   }
 
   get leaderId(): BrokerId {

@@ -1,5 +1,5 @@
 /**
- * Fetches everything that this broker follows from one leader: one connection, one session.
+ * Fetches partitions that this broker follows from one leader: one connection, one session.
  *
  * Owns which request is sent when, the session, and what becomes of each partition's answer. Where a log is cut is follower-state's decision, what may enter it fetched-records'. At
  * most two requests are on their way: one that may wait at the leader, and one that ends that wait because there is something the leader must know now.
@@ -8,7 +8,7 @@
  * reads ahead of that while the disk works, and tells the leader both (`flushedOffset`, Ottla's own field). A leader that does not know the field would take the one for the
  * other, so nothing is read ahead before it has said that it does.
  */
-import type { BrokerEpoch, BrokerId, Uuid } from "../base/ids.js"
+import type { BrokerEpoch, BrokerId, LeaderEpoch, Uuid } from "../base/ids.js"
 import type { Env, Timer } from "../env/env.js"
 import type { ConnectPeer, Peer, PeerAddress, PeerAnswer } from "../net/peer.js"
 import { Errors } from "../protocol/errors.js"
@@ -89,6 +89,8 @@ export class ReplicaFetcher implements AnsweredFetcher {
   #abandonedSessionId = noSession
   #requests = 0
   #inFlight: InFlight[] = []
+  /** Who has left towards another connection, each with the last request that told of it. */
+  #handOvers: { readonly after: number; readonly then: () => void }[] = []
   #isUrgent = false
   #isComing = false
   /** The leader understands `flushedOffset`. */
@@ -113,8 +115,9 @@ export class ReplicaFetcher implements AnsweredFetcher {
     this.#answers = new FetchAnswers(this, options)
   }
 
-  get size(): number {
-    return this.#states.size
+  /** It has nothing to fetch, and nobody waits for it. */
+  get isIdle(): boolean {
+    return this.#states.size === 0 && this.#handOvers.length === 0
   }
 
   /** Undefined: it can be reached, as far as is known. */
@@ -132,6 +135,7 @@ export class ReplicaFetcher implements AnsweredFetcher {
     state.isQueued = false
     state.isInSession = false
     state.isUnsafe = false
+    state.lastToldIn = 0
     state.forgetTerms()
     this.ready(state, true)
   }
@@ -145,6 +149,31 @@ export class ReplicaFetcher implements AnsweredFetcher {
     this.takeOut(state)
     state.fetcher = undefined
     this.#markSafe(state)
+  }
+
+  /**
+   * As `remove`, towards another connection to the same leader. `then` is called when the leader has heard everything that was told here: what it heard later would be older than what it hears there, and taken
+   * for a step back.
+   */
+  handOver(state: FollowerState, then: () => void): void {
+    const after = state.lastToldIn
+    this.remove(state)
+    if (!this.#inFlight.some(({ number }) => number <= after)) {
+      then()
+      return
+    }
+    this.#handOvers.push({ after, then })
+    // Ends the wait at the leader.
+    this.#isUrgent = true
+    this.#soon()
+  }
+
+  #settleHandOvers(): void {
+    const oldest = this.#inFlight[0]?.number ?? Number.POSITIVE_INFINITY
+    const due = this.#handOvers.filter(({ after }) => after < oldest)
+    if (due.length === 0) return
+    this.#handOvers = this.#handOvers.filter(({ after }) => after >= oldest)
+    for (const { then } of due) then()
   }
 
   /** Its leader was told other terms, or is to be told nothing: the session must not hold it as it is. */
@@ -272,8 +301,9 @@ export class ReplicaFetcher implements AnsweredFetcher {
     const number = ++this.#requests
     const topics = this.#tell(number)
     const forgottenTopicsData = this.#forget()
-    this.#isUrgent = false
+    this.#isUrgent = this.#toTell.length > 0
     this.#hasProgress = false
+    if (this.#isUrgent) this.#soon()
     if (isFull && topics.length === 0) return
     // With records on their way to the medium it waits only where their end can interrupt it.
     const mayWait = !isFull && (this.#unsafe === 0 || this.#isBehind)
@@ -322,7 +352,12 @@ export class ReplicaFetcher implements AnsweredFetcher {
     const topics = new Map<Uuid, RequestInputOf<typeof fetch>["topics"][number]["partitions"][number][]>()
     const queued = this.#toTell
     this.#toTell = []
+    const leaving = this.#leaving()
     for (const state of queued) {
+      if (leaving.get(state.partition.topicId)?.get(state.partition.partition) === state.leaderEpoch) {
+        this.#toTell.push(state)
+        continue
+      }
       state.isQueued = false
       if (state.fetcher !== this || !state.isReady(nowMs) || (state.isInSession && !state.hasNews)) continue
       if (this.options.isThrottled(state.partition)) {
@@ -350,6 +385,19 @@ export class ReplicaFetcher implements AnsweredFetcher {
       })
     }
     return [...topics].map(([topicId, partitions]) => ({ topic: "", topicId, partitions }))
+  }
+
+  /**
+   * The epochs in which the session knows what it is to forget. Whoever has come back in the same epoch is told in the next request: in this one it would be a mere position, and
+   * what the leader has said since, which nobody here heard, would count as heard.
+   */
+  #leaving(): Map<Uuid, Map<number, LeaderEpoch>> {
+    const found = new Map<Uuid, Map<number, LeaderEpoch>>()
+    for (const { partition, toldLeaderEpoch } of this.#toForget) {
+      const epochs = found.get(partition.topicId) ?? new Map<number, LeaderEpoch>()
+      found.set(partition.topicId, epochs.set(partition.partition, toldLeaderEpoch))
+    }
+    return found
   }
 
   #forget(): RequestInputOf<typeof fetch>["forgottenTopicsData"] {
@@ -394,6 +442,7 @@ export class ReplicaFetcher implements AnsweredFetcher {
       state.isInSession = false
       state.forgetTerms()
     }
+    this.#settleHandOvers()
   }
 
   #answered(sent: InFlight, answer: Answer): void {
@@ -431,6 +480,7 @@ export class ReplicaFetcher implements AnsweredFetcher {
     frame.release()
     const bytes = this.#aheadBytes - bytesBefore
     if (bytes > 0) this.#lastBytes = bytes
+    this.#settleHandOvers()
     this.#sendIfDue()
   }
 

@@ -1,7 +1,8 @@
 /**
- * Who follows whom: the partitions that this broker follows, each with the fetcher of its leader.
+ * Who follows whom: the partitions that this broker follows, each with a fetcher of its leader.
  *
- * Owns the fetchers, one for each leader that is followed, and moves partitions between them as the metadata says. A partition is fetched from one leader in one epoch.
+ * Owns the fetchers and moves partitions between them as the metadata says. A partition is fetched from one leader in one epoch. Of each leader there are at most two: one for the
+ * partitions that are in sync here, one for those that are not. What somebody waits for to be acknowledged does not queue behind what nobody does.
  */
 import type { BrokerId } from "../base/ids.js"
 import { FollowerState } from "./follower-state.js"
@@ -10,15 +11,17 @@ import { type FetcherOptions, ReplicaFetcher } from "./replica-fetcher.js"
 
 export class ReplicaFetchers {
   readonly #states = new Map<Partition, FollowerState>()
-  readonly #fetchers = new Map<BrokerId, ReplicaFetcher>()
+  readonly #inSync = new Map<BrokerId, ReplicaFetcher>()
+  readonly #behind = new Map<BrokerId, ReplicaFetcher>()
   #stopped = false
 
   constructor(private readonly options: FetcherOptions) {}
 
   /** Takes over what the metadata says of the partition now. */
   follow(partition: Partition): void {
-    const { leader, leaderEpoch } = partition.state
-    const follows = !partition.isStopped && leader >= 0 && leader !== this.options.nodeId
+    const { leader, leaderEpoch, isr } = partition.state
+    const { nodeId } = this.options
+    const follows = !partition.isStopped && leader >= 0 && leader !== nodeId
     let state = this.#states.get(partition)
     if (!follows || this.#stopped) {
       if (state === undefined) return
@@ -28,14 +31,34 @@ export class ReplicaFetchers {
       return
     }
     if (state === undefined) this.#states.set(partition, (state = new FollowerState(partition)))
-    const isSame =
-      state.leaderEpoch === leaderEpoch && (state.fetcher as ReplicaFetcher | undefined)?.leaderId === leader
-    if (isSame) return
+    const fetchers = isr.includes(nodeId) ? this.#inSync : this.#behind
+    if (state.leaderEpoch === leaderEpoch) {
+      const fetcher = state.fetcher as ReplicaFetcher | undefined
+      if (state.isHandedOver || (fetcher !== undefined && fetcher === fetchers.get(leader))) return
+      if (fetcher !== undefined) {
+        this.#handOver(partition, state, fetcher)
+        return
+      }
+    }
+    state.isHandedOver = false
     this.#release(state)
     state.leaderEpoch = leaderEpoch
     state.blockedUntilMs = 0
     state.backoffMs = 0
-    this.#fetcher(leader).add(state)
+    let fetcher = fetchers.get(leader)
+    if (fetcher === undefined) fetchers.set(leader, (fetcher = new ReplicaFetcher(leader, this.options)))
+    fetcher.add(state)
+  }
+
+  #handOver(partition: Partition, state: FollowerState, from: ReplicaFetcher): void {
+    const { leaderEpoch } = state
+    state.isHandedOver = true
+    from.handOver(state, () => {
+      // Unless another epoch has begun meanwhile.
+      if (!state.isHandedOver || state.leaderEpoch !== leaderEpoch) return
+      state.isHandedOver = false
+      this.follow(partition)
+    })
   }
 
   #release(state: FollowerState): void {
@@ -43,19 +66,19 @@ export class ReplicaFetchers {
     fetcher?.remove(state)
   }
 
-  #fetcher(leaderId: BrokerId): ReplicaFetcher {
-    let fetcher = this.#fetchers.get(leaderId)
-    if (fetcher === undefined) this.#fetchers.set(leaderId, (fetcher = new ReplicaFetcher(leaderId, this.options)))
-    return fetcher
+  *#all(): Generator<ReplicaFetcher> {
+    yield* this.#inSync.values()
+    yield* this.#behind.values()
   }
 
   /** Lets go of leaders that are not followed any more. */
   tidy(): void {
-    for (const [leaderId, fetcher] of this.#fetchers) {
-      if (fetcher.size > 0) continue
-      fetcher.stop()
-      this.#fetchers.delete(leaderId)
-    }
+    for (const fetchers of [this.#inSync, this.#behind])
+      for (const [leaderId, fetcher] of fetchers) {
+        if (!fetcher.isIdle) continue
+        fetcher.stop()
+        fetchers.delete(leaderId)
+      }
   }
 
   advanced(partition: Partition): void {
@@ -68,20 +91,23 @@ export class ReplicaFetchers {
   /** Leaders that cannot be reached, each with the monotonic time since when. */
   unreachable(): Map<BrokerId, number> {
     const found = new Map<BrokerId, number>()
-    for (const [leaderId, { unreachableSinceMs }] of this.#fetchers)
-      if (unreachableSinceMs !== undefined) found.set(leaderId, unreachableSinceMs)
+    for (const { leaderId, unreachableSinceMs } of this.#all())
+      if (unreachableSinceMs !== undefined)
+        found.set(leaderId, Math.max(unreachableSinceMs, found.get(leaderId) ?? unreachableSinceMs))
     return found
   }
 
   /** The broker was restarted, or has moved. */
   leaderChanged(leaderId: BrokerId): void {
-    this.#fetchers.get(leaderId)?.leaderChanged()
+    this.#inSync.get(leaderId)?.leaderChanged()
+    this.#behind.get(leaderId)?.leaderChanged()
   }
 
   stop(): void {
     this.#stopped = true
-    for (const fetcher of this.#fetchers.values()) fetcher.stop()
-    this.#fetchers.clear()
+    for (const fetcher of this.#all()) fetcher.stop()
+    this.#inSync.clear()
+    this.#behind.clear()
     this.#states.clear()
   }
 }

@@ -65,12 +65,7 @@ export class ReplicaLogs {
     const { nodeId, logs, configOf } = this.options
     if (logs.directories.every(({ failureReason }) => failureReason !== undefined)) return "later"
     try {
-      let log = logs.get(topic.name, index)
-      if (log !== undefined && log.topicId !== topic.topicId && log.topicId !== zeroUuid) {
-        // A log of some other topic of this name: its records must never show under this id. Whether anybody still wants them is not known here.
-        await logs.setAside(log)
-        log = undefined
-      }
+      let log = await logs.claim(topic.name, index, topic.topicId)
       if (log !== undefined && this.isDamaged(log) && !this.isCountedOn(state) && this.isKeptByOthers(state)) {
         if (!(await this.setAsideDamaged(log))) return "later"
         log = undefined
@@ -150,18 +145,16 @@ export class ReplicaLogs {
   async deleteTopic({ name, topicId, partitions }: TopicImage): Promise<void> {
     const { logs } = this.options
     await Promise.all(partitions.map((_, index) => this.moves.ended(name, index)))
-    const doomed = partitions.flatMap((_, index) =>
-      [logs.get(name, index), logs.getFuture(name, index)].filter((log) => log?.topicId === topicId),
-    )
-    await inParallel(doomed, (log) => this.delete(log!))
+    const doomed = partitions.flatMap((_, index) => logs.copies(name, index).filter((log) => log.topicId === topicId))
+    await inParallel(doomed, (log) => this.delete(log))
   }
 
   /** The image says that this broker is no replica any more. Should it say otherwise by now, the log stays, and is served again. */
   async deleteReplica(topic: string, topicId: Uuid, index: number): Promise<void> {
     const { logs } = this.options
     await this.moves.cancel(topic, index)
-    for (const log of [logs.get(topic, index), logs.getFuture(topic, index)])
-      if (log !== undefined && log.topicId === topicId && !this.#belongsHere(log)) await this.delete(log)
+    for (const log of logs.copies(topic, index))
+      if (log.topicId === topicId && !this.#belongsHere(log)) await this.delete(log)
   }
 
   #belongsHere({ topic, topicId, partition }: Log): boolean {
@@ -178,7 +171,7 @@ export class ReplicaLogs {
       this.options.stateOf(topic, topicId, partition)?.replicas.includes(nodeId) !== false
     const isRemoved = (log: Log) => (isKnown(log) ? !isOurs(log) : removedTopicIds.has(log.topicId))
     const removed: Log[] = []
-    for (const log of [...logs.logs(), ...logs.futureLogs()]) {
+    for (const log of [...logs.logs(), ...logs.futureLogs(), ...logs.namesakes()]) {
       if (log.topicId === zeroUuid) continue
       if (isRemoved(log)) removed.push(log)
       if (isRemoved(log) || isKnown(log)) continue
@@ -188,8 +181,7 @@ export class ReplicaLogs {
       })
     }
     // By its turn the metadata may have given the place back, or another change have taken the log away.
-    const isHere = (log: Log) =>
-      [logs.get(log.topic, log.partition), logs.getFuture(log.topic, log.partition)].includes(log)
+    const isHere = (log: Log) => logs.copies(log.topic, log.partition).includes(log)
     const remove = async (log: Log) => (isRemoved(log) && isHere(log) ? this.delete(log) : undefined)
     if (removed.length > 0) this.enqueue(() => inParallel(removed, remove))
   }

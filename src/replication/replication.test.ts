@@ -424,9 +424,32 @@ test("a producer begins with the batch that came too early, whoever did not lead
     t.controller.elect("t", 0, 1)
     await t.createTopic("u", { replicas: [1, 2] })
     for (const topic of ["t", "u"]) {
-      assert.equal(await send(1, topic, 1), OUT_OF_ORDER_SEQUENCE_NUMBER, topic)
+      await send(1, topic, 2)
+      assert.equal(await send(1, topic, 2), OUT_OF_ORDER_SEQUENCE_NUMBER, topic)
       assert.deepEqual([await send(1, topic, 0), await send(1, topic, 1)], [NONE, NONE], topic)
     }
+  })
+})
+
+test("a new leader sends back once what comes before its turn: what precedes it may be on its way from the leader before", async () => {
+  await inReplicationWorld(async (t) => {
+    await t.createTopic()
+    const send = async (to: number, baseSequence: number) => {
+      const batch = batchOf(["v"], { producerId: 7, producerEpoch: 0, baseSequence })
+      const answer = await (await t.client(to)).send(produce, 12, produceRequest(batch))
+      return answer.responses[0]!.partitionResponses[0]!.errorCode
+    }
+    const { NONE, NOT_ENOUGH_REPLICAS, OUT_OF_ORDER_SEQUENCE_NUMBER } = Errors
+    assert.equal(await send(0, 0), NONE)
+    assert.equal(await send(0, 2), OUT_OF_ORDER_SEQUENCE_NUMBER, "nobody led before it")
+    t.controller.elect("t", 0, 1)
+    await t.pass(50)
+    assert.deepEqual([await send(1, 3), await send(1, 4)], [NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS])
+    assert.deepEqual([await send(1, 1), await send(1, 2), await send(1, 3), await send(1, 4)], [NONE, NONE, NONE, NONE])
+    assert.equal(await send(1, 6), NOT_ENOUGH_REPLICAS)
+    assert.equal(await send(1, 6), OUT_OF_ORDER_SEQUENCE_NUMBER, "it does not come, though it had been asked for")
+    await t.pass(30_000)
+    assert.equal(await send(1, 8), OUT_OF_ORDER_SEQUENCE_NUMBER)
   })
 })
 
