@@ -16,6 +16,8 @@ export const controllerRetryMs = 50
 export interface ActiveController {
   /** -1: not known. */
   readonly leaderId: BrokerId
+  /** Of its leadership of the quorum. */
+  readonly epoch: number
   /** Undefined: not known, or not needed because it is this node. */
   readonly address: PeerAddress | undefined
 }
@@ -32,24 +34,25 @@ export interface ControllerChannelOptions {
 }
 
 export class ControllerChannel {
-  #active: ActiveController = { leaderId: -1, address: undefined }
+  #active: ActiveController = { leaderId: -1, epoch: -1, address: undefined }
   #peer: Peer | undefined
   #closed = false
   readonly #waiting = new Set<() => void>()
 
   constructor(private readonly options: ControllerChannelOptions) {}
 
-  /** The quorum has another leader, or none that is known. */
+  /**
+   * The quorum has another leader, or none that is known. Also one that led before may have been started anew since: what was asked of its former life is never answered, and its
+   * machine, if it lost power, has not said goodbye.
+   */
   onLeaderChanged(active: ActiveController): void {
-    this.#active = active
-    const { address } = active
-    if (
-      this.#peer !== undefined &&
-      (this.#peer.address.host !== address?.host || this.#peer.address.port !== address.port)
-    ) {
-      this.#peer.close()
+    const { address, epoch } = active
+    const isSame = this.#peer?.address.host === address?.host && this.#peer?.address.port === address?.port
+    if (!isSame || epoch !== this.#active.epoch) {
+      this.#peer?.close()
       this.#peer = undefined
     }
+    this.#active = active
     if (active.leaderId !== -1) for (const wake of [...this.#waiting]) wake()
   }
 

@@ -56,13 +56,17 @@ export class SessionPartition implements AdvanceListener {
   /** The client has named it since the last look. */
   isNamed = true
   isForgotten = false
+  /** The first request of the session that knows of it on the present terms: an answer to an earlier one would not be heard. */
+  since: number
   #watched: Watched | undefined
   #entry: BagEntry<AdvanceListener> | undefined
 
   constructor(
     readonly session: FetchSession,
     public request: FetchPartition,
-  ) {}
+  ) {
+    this.since = session.requests
+  }
 
   watch(watched: Watched | undefined): void {
     if (watched === this.#watched || this.isForgotten) return
@@ -104,6 +108,8 @@ export class FetchSession {
   /** The request that is being answered, of a follower: its next one follows it. The handler's own. */
   round: object | undefined
   epoch = nextEpoch(initialEpoch)
+  /** Requests that have continued it. */
+  requests = 0
 
   constructor(
     readonly id: number,
@@ -122,7 +128,10 @@ export class FetchSession {
       // On new terms it may not have heard what it was told on the old ones.
       const isAnew =
         request.currentLeaderEpoch !== before.currentLeaderEpoch || request.fetchOffset < before.fetchOffset
-      if (isAnew) partition.highWatermark = -1
+      if (isAnew) {
+        partition.highWatermark = -1
+        partition.since = this.requests
+      }
       partition.request = request
     }
     partition.isNamed = true
@@ -143,11 +152,12 @@ export class FetchSession {
     this.#dirty.push(partition)
   }
 
-  /** What there may be news of. Looking again before `conclude` gives what was there, and more. */
-  look(): readonly SessionPartition[] {
-    const looked = this.#dirty.filter(({ isForgotten }) => !isForgotten)
+  /** What there may be news of for the answer to `request`, by its number. Looking again before `conclude` gives what was there, and more. */
+  look(request: number): readonly SessionPartition[] {
+    const known = this.#dirty.filter(({ isForgotten }) => !isForgotten)
+    const looked = known.filter(({ since }) => since <= request)
     for (const partition of looked) partition.isTouched = false
-    this.#dirty = [...looked]
+    this.#dirty = looked.length === known.length ? known : [...looked, ...known.filter(({ since }) => since > request)]
     this.#looked = looked.length
     this.isStirred = false
     return looked
@@ -205,6 +215,8 @@ export interface FetchContext {
   readonly errorCode: ErrorCode
   /** The session it continues. */
   readonly session: FetchSession | undefined
+  /** Its number among the requests of the session. */
+  readonly number: number
   /** What the request names. Without a session that is what there is to read, in order. */
   readonly partitions: readonly FetchPartition[]
   /** Without a session: called with the results in the order of `partitions`. Returns the id of the session that begins, 0 for none. */
@@ -243,6 +255,7 @@ export class FetchSessions {
       return {
         errorCode: Errors.NONE,
         session: undefined,
+        number: 0,
         partitions,
         begin: (results) => this.#begin(partitions, results, usesTopicIds, request.owner, nowMs),
       }
@@ -251,6 +264,7 @@ export class FetchSessions {
     if (session === undefined) return failed(Errors.FETCH_SESSION_ID_NOT_FOUND)
     if (session.epoch !== sessionEpoch) return failed(Errors.INVALID_FETCH_SESSION_EPOCH)
     if (session.usesTopicIds !== usesTopicIds) return failed(Errors.FETCH_SESSION_TOPIC_ID_ERROR)
+    session.requests++
     for (const partition of partitions) session.put(partition)
     for (const forgotten of request.forgotten) session.forget(forgotten)
     if (session.partitions.size === 0) {
@@ -259,7 +273,7 @@ export class FetchSessions {
     }
     session.lastUsedMs = nowMs
     session.epoch = nextEpoch(session.epoch)
-    return { errorCode: Errors.NONE, session, partitions, begin: () => session.id }
+    return { errorCode: Errors.NONE, session, number: session.requests, partitions, begin: () => session.id }
   }
 
   #begin(
@@ -333,9 +347,9 @@ export class FetchSessions {
 }
 
 function sessionless(partitions: readonly FetchPartition[]): FetchContext {
-  return { errorCode: Errors.NONE, session: undefined, partitions, begin: () => sessionlessId }
+  return { errorCode: Errors.NONE, session: undefined, number: 0, partitions, begin: () => sessionlessId }
 }
 
 function failed(errorCode: ErrorCode): FetchContext {
-  return { errorCode, session: undefined, partitions: [], begin: () => sessionlessId }
+  return { errorCode, session: undefined, number: 0, partitions: [], begin: () => sessionlessId }
 }

@@ -122,12 +122,12 @@ class FetchRound implements AdvanceListener {
   }
 
   #locate(): void {
-    const { session, partitions } = this.fetched
+    const { session, number, partitions } = this.fetched
     if (session === undefined) {
       this.#targets = partitions.map((each) => this.#target(each, this.#targets.length === 0))
       return
     }
-    this.#looked = session.look()
+    this.#looked = session.look(number)
     this.#targets = this.#looked.map((each) => {
       const target = this.#target(each.request, each.isNamed)
       each.isNamed = false

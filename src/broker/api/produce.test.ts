@@ -248,6 +248,26 @@ test("a batch sent again is acknowledged with the offset it got, for the last fi
   })
 })
 
+test("what was sent behind a batch that is refused for now is refused like it, once, so that its producer sends both again", async () => {
+  await inBrokerWorld(async (t) => {
+    await t.createTopic()
+    const error = async (sequence: number) => (await t.produce(idempotent(sequence))).errorCode
+    const { NONE, KAFKA_STORAGE_ERROR, OUT_OF_ORDER_SEQUENCE_NUMBER } = Errors
+    assert.equal(await error(0), NONE)
+    t.disk.intercept = ({ kind, path }) =>
+      kind === "write" && path.includes("/t-0/") ? { error: "ENOSPC" } : undefined
+    await t.produce("finds that the disk is full")
+    assert.equal(await error(1), KAFKA_STORAGE_ERROR)
+    t.disk.intercept = undefined
+    await t.passTime(30_000)
+    assert.deepEqual([await error(2), await error(3)], [KAFKA_STORAGE_ERROR, KAFKA_STORAGE_ERROR])
+    assert.equal(await error(2), OUT_OF_ORDER_SEQUENCE_NUMBER, "not behind it: sent again without it")
+    assert.deepEqual([await error(1), await error(2), await error(3)], [NONE, NONE, NONE])
+    assert.equal(await error(5), OUT_OF_ORDER_SEQUENCE_NUMBER, "it has passed what nobody refused")
+    assert.equal(await error(6), OUT_OF_ORDER_SEQUENCE_NUMBER)
+  })
+})
+
 test("sequences have no gaps, a higher epoch starts at zero, a lower one is fenced", async () => {
   await inBrokerWorld(async (t) => {
     await t.createTopic()

@@ -15,6 +15,7 @@ import type { RequestOf, ResponseInputOf } from "../../protocol/message.js"
 import { produce } from "../../protocol/messages/produce.js"
 import type { Partition } from "../../replication/partition.js"
 import { isInternalTopic } from "../internal-topics.js"
+import { RefusedPipelines } from "../refused-pipelines.js"
 import {
   endpointFor,
   type Handled,
@@ -53,16 +54,31 @@ function handleProduce(
 ): Exclude<Handled<typeof produce>, Promise<unknown>> {
   const lease = new FrameLease(context)
   const image = services.image()
+  const pipelines = RefusedPipelines.of(context.connection)
   const answers = request.topicData.map(({ name, topicId, partitionData }) => {
     const byId = context.version >= 13
     const topic = byId ? topicById(image, topicId) : image.topics.get(name)
-    return partitionData.map(({ index, records }): Appended => {
+    const said = byId ? topicId : name
+    const decide = (index: number, records: Buffer | null): Appended => {
       const refused = refusal(request.acks, request.transactionalId, topic, byId)
       const partition = topic === undefined ? undefined : services.replicas.partition(topic.name, index)
-      if (partition === undefined) services.replicas.earlyProducers.refused(byId ? topicId : name, index, records)
+      if (partition === undefined) services.replicas.earlyProducers.refused(said, index, records)
       if (refused !== undefined) return failed(index, refused)
       if (partition === undefined) return failed(index, services.replicas.absenceOf(topic!, index))
       return append(services, partition, index, records, request.acks, request.timeoutMs, context, lease)
+    }
+    return partitionData.map(({ index, records }): Appended => {
+      const decided = decide(index, records)
+      if (decided instanceof Promise || decided.errorCode === Errors.NONE) {
+        pipelines.taken(said, index, records!)
+        return decided
+      }
+      const isAhead =
+        decided.errorCode === Errors.OUT_OF_ORDER_SEQUENCE_NUMBER &&
+        services.replicas.partition(topic!.name, index)!.isAheadOfTurn(records!)
+      const errorCode = pipelines.refused(said, index, records, decided.errorCode, isAhead)
+      if (errorCode === decided.errorCode) return decided
+      return { ...decided, errorCode, errorMessage: `What came before it was refused: ${decided.errorMessage}` }
     })
   })
   lease.release()
