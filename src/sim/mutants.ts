@@ -55,8 +55,18 @@ const logAndBrokerMutants: readonly Mutant[] = [
     'const readableOffset = isolation === "read_uncommitted" ? highWatermark : isolation === "read_committed" ? lastStableOffset : log.writtenOffset;',
     "const readableOffset = log.logEndOffset;",
   ),
-  one("swallows a sync error", "storage/flusher.js", "await round;", "await round.catch(() => {});"),
-  one("tries a failed sync again", "storage/flusher.js", "await round;", "await round.catch(() => this.#sync(jobs));"),
+  one(
+    "swallows a sync error",
+    "storage/flusher.js",
+    "this.#sync(kind, jobs).then(",
+    "this.#sync(kind, jobs).catch(() => {}).then(",
+  ),
+  one(
+    "tries a failed sync again",
+    "storage/flusher.js",
+    "this.#sync(kind, jobs).then(",
+    "this.#sync(kind, jobs).catch(() => this.#sync(kind, jobs)).then(",
+  ),
   one(
     "accepts a torn tail",
     "storage/batch-scan.js",
@@ -182,9 +192,9 @@ const logAndBrokerMutants: readonly Mutant[] = [
         replace: "",
       },
       {
-        file: "replication/replica-logs.js",
-        find: "if (log !== void 0 && log.topicId !== topic.topicId && log.topicId !== zeroUuid) {",
-        replace: "if (false) {",
+        file: "storage/log-manager.js",
+        find: "const wanted = copies.find((log) => log.topicId === topicId) ??",
+        replace: "const wanted = copies[0] ??",
       },
     ],
   },

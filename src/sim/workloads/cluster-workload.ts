@@ -31,7 +31,10 @@ export class ClusterRun {
   readonly faults: ClusterFaults
   readonly watch: ClusterWatch
   readonly random: SeededRandom
+  /** Have lost power. */
   readonly #lossy = new Set<NodeLife>()
+  /** Have died since they were last in sync: whether by a kill or by loss of power they cannot know themselves, so the controller trusts neither. */
+  readonly #unsettled = new Map<NodeLife, { power: boolean }>()
 
   constructor(
     readonly world: World,
@@ -142,9 +145,14 @@ export class ClusterRun {
   #onDeath(life: NodeLife, power: boolean): void {
     const { model } = this
     if (power) this.#lossy.add(life)
+    for (const each of this.#unsettled.keys())
+      if (each.isUp && this.watch.states.isInSync(each.spec.id)) this.#unsettled.delete(each)
+    this.#unsettled.set(life, { power: power || this.#unsettled.get(life)?.power === true })
+    const hasLost = [...this.#unsettled.values()].some((each) => each.power)
     for (const topic of model.everyTopic) {
-      if (topic.flushPolicy === "memory") model.allowLoss(topic)
-      if (topic.flushPolicy === "replicated" && this.#lossy.size >= topic.minInsyncReplicas) model.allowLoss(topic)
+      const { flushPolicy, minInsyncReplicas } = topic
+      const isTooMany = this.#lossy.size >= minInsyncReplicas || (hasLost && this.#unsettled.size >= minInsyncReplicas)
+      if (flushPolicy === "memory" || (flushPolicy === "replicated" && isTooMany)) model.allowLoss(topic)
     }
   }
 }

@@ -49,6 +49,13 @@ export class PartitionStates {
     return this.#states.get(key)?.isr ?? []
   }
 
+  /** In all of its replicas. */
+  isInSync(brokerId: number): boolean {
+    for (const { replicas, isr } of this.#states.values())
+      if (replicas.includes(brokerId) && !isr.includes(brokerId)) return false
+    return true
+  }
+
   epochsOf(key: string): { readonly leaderEpoch: number; readonly partitionEpoch: number } | undefined {
     return this.#states.get(key)
   }

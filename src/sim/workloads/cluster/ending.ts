@@ -113,7 +113,7 @@ export class ClusterEnding {
           return `${topic.name} is not known everywhere`
         for (const { partitionIndex, leaderId, leaderEpoch } of found.partitions) {
           // Nobody may be left who may lead it.
-          if (leaderId < 0 && !topic.lossAllowed.has(partitionIndex))
+          if (leaderId < 0 && !topic.mayBeLost(partitionIndex))
             return `${topic.partitionName(partitionIndex)} has no leader`
           told.add(`${partitionIndex} ${leaderId} ${leaderEpoch}`)
         }
@@ -136,7 +136,7 @@ export class ClusterEnding {
   }
 
   #mayBeLost(topicId: string, partition: number): boolean {
-    return this.model.everyTopic.find((topic) => topic.topicId === topicId)?.lossAllowed.has(partition) === true
+    return this.model.everyTopic.find((topic) => topic.topicId === topicId)?.mayBeLost(partition) === true
   }
 
   async #whyNoProduce(client: ClusterClient): Promise<string | undefined> {

@@ -323,8 +323,13 @@ export class ClusterFaults {
 
   #replaceDisk(life: NodeLife): void {
     this.#hasNewDisk = true
-    for (const topic of this.model.everyTopic)
-      if (topic.minInsyncReplicas < 2 || topic.flushPolicy !== "flush") this.model.allowLoss(topic)
+    const allowLoss = () => {
+      for (const topic of this.model.everyTopic)
+        if (topic.minInsyncReplicas < 2 || topic.flushPolicy !== "flush") this.model.allowLoss(topic)
+    }
+    allowLoss()
+    // Of topics that are made until its process is back with the new disk, the old one's counts as a replica.
+    life.onNextUp = allowLoss
     life.node.disk.replaceWithEmpty()
     life.onNewDisk()
   }

@@ -50,6 +50,11 @@ export class ClusterTopic {
     return this.options.flushPolicy
   }
 
+  /** So of one, too, that was asked for and whose making nobody has heard of. */
+  mayBeLost(partition: number): boolean {
+    return this.lossAllowed.has(partition) || (partition >= this.partitions && this.lossAllowed.size > 0)
+  }
+
   partitionName(index: number): string {
     return `${this.name}.${this.generation}-${index}`
   }

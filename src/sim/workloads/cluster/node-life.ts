@@ -47,6 +47,9 @@ export class NodeLife {
     return this.model.world
   }
 
+  /** Called once, when a process serves again. */
+  onNextUp: (() => void) | undefined
+
   get isUp(): boolean {
     return this.state === "up"
   }
@@ -91,6 +94,8 @@ export class NodeLife {
         if (this.mustRefuse) model.violated(`the disk of another node is refused: ${this.name} starts with one`)
         this.broker = broker
         this.state = "up"
+        this.onNextUp?.()
+        this.onNextUp = undefined
       },
       (error: unknown) => {
         if (this.#life !== life || !incarnation.alive) return

@@ -40,7 +40,14 @@ const summary = (log: StoredLog, from: number): string =>
 
 const last = (texts: readonly string[]): string => texts.map((text) => `…${text.slice(-80)}`).join(" or ") || "no log"
 
-export function whyLeftOver(model: ClusterModel, states: PartitionStates, lives: Lives, disks: Disks) {
+/** `mayKeep`: of a topic that is deleted. */
+export function whyLeftOver(
+  model: ClusterModel,
+  states: PartitionStates,
+  lives: Lives,
+  disks: Disks,
+  mayKeep: (name: string, topicId: string) => boolean,
+) {
   // Of a node alone nobody reads the metadata.
   if (lives.size === 1) return undefined
   const topics = new Map(model.everyTopic.map((topic) => [topic.topicId, topic]))
@@ -50,7 +57,10 @@ export function whyLeftOver(model: ClusterModel, states: PartitionStates, lives:
       const topic = topics.get(key.slice(0, slash))
       if (topic === undefined) continue
       const where = `${name} still has ${topic.partitionName(Number(key.slice(slash + 1)))}`
-      if (states.nameOf(topic.topicId) === undefined) return `${where}, whose topic is deleted`
+      if (states.nameOf(topic.topicId) === undefined) {
+        if (mayKeep(name, topic.topicId)) continue
+        return `${where}, whose topic is deleted`
+      }
       if (!states.replicasOf(key).includes(lives.get(name)!.spec.id)) return `${where}, of which it is no replica`
     }
   return undefined

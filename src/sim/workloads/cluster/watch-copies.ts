@@ -72,7 +72,9 @@ export class CopiesWatch {
   /** A leader of the quorum says that everything below `offset` is committed. */
   metadataCommitted(leader: string, offset: number): void {
     const voters = [...this.lives.values()].filter(({ spec }) => spec.isController)
-    const holders = voters.filter(({ name }) => {
+    const holders = voters.filter(({ name, mustRefuse }) => {
+      // What it said it said of a disk that lies elsewhere by now.
+      if (mustRefuse || this.#newDisks.has(name)) return true
       const log = this.disks.get(name)!.log(metadataKey, metadataTopic)
       // What a snapshot holds is in no batch any more.
       if (log === undefined || log.batches.length === 0 || log.startOffset >= offset) return true

@@ -48,6 +48,8 @@ export class ClusterWatch implements FrameWatcher {
   readonly #random: SeededRandom
   readonly #votes: VotesWatch
   /** By partition: what is below has been looked for on all disks. */
+  /** Topics that were deleted: the record's offset, and who was down. */
+  readonly #removals = new Map<string, { readonly offset: number; readonly missedBy: ReadonlySet<string> }>()
   readonly #copiesSeen = new Map<string, number>()
   readonly copies: CopiesWatch
   readonly replays: Replays
@@ -169,9 +171,12 @@ export class ClusterWatch implements FrameWatcher {
     for (const { topicId, partitions } of request.forgottenTopicsData)
       for (const partition of partitions) session.delete(keyOf(topicId, partition))
     for (const { topicId, partitions } of request.topics)
-      for (const { partition, fetchOffset, logStartOffset, ...more } of partitions) {
+      for (const { partition, fetchOffset, logStartOffset, currentLeaderEpoch, ...more } of partitions) {
         const key = keyOf(topicId, partition)
         session.set(key, { offset: fetchOffset, since: frame.correlationId })
+        // What waited for its connection tells of another time, and the leader it was meant for refuses it.
+        const { leaderEpoch = currentLeaderEpoch } = this.states.epochsOf(key) ?? {}
+        if (currentLeaderEpoch !== leaderEpoch) continue
         const flushedOffset = (more as { flushedOffset?: number }).flushedOffset ?? -1
         this.#positionTold(frame.from, key, flushedOffset >= 0 ? flushedOffset : fetchOffset)
         if (logStartOffset > 0) this.#startTold(frame.from, key, logStartOffset)
@@ -273,7 +278,22 @@ export class ClusterWatch implements FrameWatcher {
       const record = decodeRecord(value)
       this.model.remark(() => `metadata ${offset}: ${record.type} ${JSON.stringify(record.value)}`)
       this.states.committed(record)
+      if (record.type === "RemoveTopicRecord") this.#removed(record.value.topicId, offset)
     }
+  }
+
+  #removed(topicId: string, offset: number): void {
+    const missedBy = [...this.#lives.values()]
+      .filter(({ isUp, diskFailed }) => !isUp || diskFailed)
+      .map(({ name }) => name)
+    this.#removals.set(topicId, { offset, missedBy: new Set(missedBy) })
+  }
+
+  /** It was down when the topic was deleted, or its directory offline, and then read a snapshot in place of the record that says so: whose the log is it cannot know. */
+  #mayKeep(name: string, topicId: string): boolean {
+    const removal = this.#removals.get(topicId)
+    const log = this.#log(name, metadataKey)
+    return removal?.missedBy.has(name) === true && (log === undefined || log.startOffset > removal.offset)
   }
 
   /** An acknowledgement of all in-sync replicas means so many synced copies as the topic asks for (L1, L8). */
@@ -326,6 +346,8 @@ export class ClusterWatch implements FrameWatcher {
       for (const [key, [log, ...others]] of disk.logs()) {
         if (log === undefined || others.length > 0) continue
         if (key !== metadataKey && this.#topicOf(key) === undefined) continue
+        // What is left of a replica in a directory that failed is no replica once that has moved on and was taken from the node.
+        if (key !== metadataKey && !this.states.replicasOf(key).includes(life.spec.id)) continue
         const misshapen = whyMisshapen(log.batches)
         if (misshapen !== undefined)
           model.violated(`logs are well-formed: ${this.#nameOf(key)} on ${name}: ${misshapen}`)
@@ -338,7 +360,10 @@ export class ClusterWatch implements FrameWatcher {
   /** Why disks are not yet as they are to be in the end (LIV4, M1). */
   whyNotConverged(): string | undefined {
     const { model, states } = this
-    return whyNotAlike(model, states, this.#lives, this.#disks) ?? whyLeftOver(model, states, this.#lives, this.#disks)
+    return (
+      whyNotAlike(model, states, this.#lives, this.#disks) ??
+      whyLeftOver(model, states, this.#lives, this.#disks, (name, topicId) => this.#mayKeep(name, topicId))
+    )
   }
 
   #log(name: string, key: string): StoredLog | undefined {
