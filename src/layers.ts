@@ -7,7 +7,7 @@
 export const layers: readonly (readonly string[])[] = [
   ["cli", "sim"],
   ["broker"],
-  ["coordinator"],
+  ["coordinator", "client"],
   ["replication", "controller"],
   ["metadata"],
   ["rsm", "raft"],

@@ -1,0 +1,120 @@
+/**
+ * A client of a cluster: what producers, consumers and admin share.
+ *
+ * Owns the connections and what is made of it; closing it closes them all. Works with anything that speaks Kafka's protocol. Nothing here reaches the outside world but by `env`.
+ */
+import type { Env } from "../env/env.js"
+import { Cluster } from "./cluster.js"
+import { ClosedError, ConfigError } from "./errors.js"
+import { Consumer } from "./consumer/consumer.js"
+import {
+  type ClientOptions,
+  compressionOption,
+  type ConsumerConfig,
+  numberOption,
+  parseBootstrap,
+  type ProducerConfig,
+} from "./options.js"
+import { Producer } from "./producer/producer.js"
+
+const dayMs = 86_400_000
+const gibibyte = 1 << 30
+
+export class ClientCore implements AsyncDisposable {
+  readonly #cluster: Cluster
+  readonly #requestTimeoutMs: number
+  readonly #retryBackoffMs: number
+  readonly #metadataMaxAgeMs: number
+  readonly #retryBackoffMaxMs: number
+  readonly #open = new Set<{ close(): Promise<void> }>()
+  #isClosed = false
+
+  constructor(
+    private readonly env: Env,
+    options: ClientOptions = {},
+  ) {
+    this.#requestTimeoutMs = numberOption("requestTimeoutMs", options.requestTimeoutMs, 30_000, 1, dayMs)
+    this.#retryBackoffMs = numberOption("retryBackoffMs", options.retryBackoffMs, 100, 1, dayMs)
+    this.#retryBackoffMaxMs = numberOption("retryBackoffMaxMs", options.retryBackoffMaxMs, 1_000, 1, dayMs)
+    this.#metadataMaxAgeMs = numberOption("metadataMaxAgeMs", options.metadataMaxAgeMs, 300_000, 1, dayMs)
+    this.#cluster = new Cluster(env, {
+      bootstrap: parseBootstrap(options.bootstrap),
+      clientId: options.clientId ?? "ottla",
+      requestTimeoutMs: this.#requestTimeoutMs,
+      metadataMaxAgeMs: this.#metadataMaxAgeMs,
+      retryBackoffMs: this.#retryBackoffMs,
+      retryBackoffMaxMs: this.#retryBackoffMaxMs,
+      allowAutoTopicCreation: options.allowAutoTopicCreation ?? true,
+    })
+  }
+
+  /** A producer of its own, with an id of its own. Errors: ConfigError. */
+  producer(config: ProducerConfig = {}): Producer {
+    if (this.#isClosed) throw new ClosedError("the client")
+    const { acks = "all" } = config
+    if (acks !== "all" && acks !== 1) throw new ConfigError(`acks: ${String(acks)} is neither "all" nor 1`)
+    const isIdempotent = config.idempotent ?? acks === "all"
+    if (isIdempotent && acks !== "all") throw new ConfigError(`idempotent: true needs acks "all", not ${acks}`)
+    const producer = new Producer(this.env, this.#cluster, {
+      acks: acks === "all" ? -1 : 1,
+      isIdempotent,
+      lingerMs: numberOption("lingerMs", config.lingerMs, 5, 0, dayMs),
+      batchBytes: numberOption("batchBytes", config.batchBytes, 16 << 10, 256, gibibyte),
+      requestBytesMax: numberOption("maxRequestBytes", config.maxRequestBytes, 1 << 20, 1024, gibibyte),
+      bufferBytes: numberOption("bufferBytes", config.bufferBytes, 32 << 20, 1024, 16 * gibibyte),
+      inFlightMax: numberOption("maxInFlightRequests", config.maxInFlightRequests, 5, 1, isIdempotent ? 5 : 1000),
+      deliveryTimeoutMs: numberOption("deliveryTimeoutMs", config.deliveryTimeoutMs, 120_000, 1, dayMs),
+      maxBlockMs: numberOption("maxBlockMs", config.maxBlockMs, 60_000, 1, dayMs),
+      requestTimeoutMs: this.#requestTimeoutMs,
+      retryBackoffMs: this.#retryBackoffMs,
+      retryBackoffMaxMs: this.#retryBackoffMaxMs,
+      compression: compressionOption(config.compression),
+      compressionLevel: config.compressionLevel,
+    })
+    this.#open.add(producer)
+    return producer
+  }
+
+  /** A consumer without a group: it reads what it is told, and remembers nothing. Errors: ConfigError. */
+  consumer(config: ConsumerConfig): Consumer {
+    if (this.#isClosed) throw new ClosedError("the client")
+    const { topics = [], partitions = [], from = "latest" } = config
+    if (topics.length === 0 && partitions.length === 0)
+      throw new ConfigError("consumer: name what it reads, in topics or partitions")
+    if (from !== "earliest" && from !== "latest" && !(typeof from === "object" && from.timestamp >= 0))
+      throw new ConfigError(`from: ${JSON.stringify(from)} is neither "earliest", "latest" nor { timestamp }`)
+    const bytes = (name: string, value: number | undefined, fallback: number) =>
+      numberOption(name, value, fallback, 1, gibibyte)
+    const consumer = new Consumer(this.env, this.#cluster, {
+      topics,
+      partitions,
+      from,
+      resetTo: typeof from === "object" ? "earliest" : from,
+      maxWaitMs: numberOption("maxWaitMs", config.maxWaitMs, 500, 0, dayMs),
+      minBytes: bytes("minBytes", config.minBytes, 1),
+      maxBytes: bytes("maxBytes", config.maxBytes, 50 << 20),
+      partitionMaxBytes: bytes("maxPartitionBytes", config.maxPartitionBytes, 1 << 20),
+      bufferBytes: bytes("bufferBytes", config.bufferBytes, 32 << 20),
+      isReadCommitted: false,
+      rackId: config.rack ?? "",
+      requestTimeoutMs: this.#requestTimeoutMs,
+      retryBackoffMs: this.#retryBackoffMs,
+      metadataMaxAgeMs: this.#metadataMaxAgeMs,
+      maxBlockMs: numberOption("maxBlockMs", config.maxBlockMs, 60_000, 1, dayMs),
+    })
+    this.#open.add(consumer)
+    return consumer
+  }
+
+  /** Closes what was made of it first, each in its own way, and then the connections. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await Promise.all([...this.#open].map((each) => each.close()))
+    this.#cluster.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

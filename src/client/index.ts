@@ -1,0 +1,18 @@
+/**
+ * `ottla/client`: produces to and consumes from anything that speaks Kafka's protocol.
+ *
+ * Owns what users of the package see, and the real world under it. Everything else takes its world as a parameter.
+ */
+import { createNodeEnv } from "../env/node/index.js"
+import { ClientCore } from "./core.js"
+import type { ClientOptions } from "./options.js"
+
+export class Client extends ClientCore {
+  constructor(options: ClientOptions = {}) {
+    super(createNodeEnv({ native: false }), options)
+  }
+}
+
+export * from "./errors.js"
+export type { ClientOptions, ProducerConfig } from "./options.js"
+export type { Producer, ProducerRecord, RecordMetadata } from "./producer/producer.js"

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { type BrokerWorld, type BrokerWorldOptions, inBrokerWorld } from "../../broker/testing/broker-world.js"
+import { prepareCompression } from "../../protocol/compression/compression.js"
+import { batchesIn, recordsOf } from "../../protocol/record-batch.js"
+import { ClientCore } from "../core.js"
+import type { ClientError } from "../errors.js"
+import type { ClientOptions, ProducerConfig } from "../options.js"
+import { partitionOfKey } from "../murmur2.js"
+import type { Producer } from "./producer.js"
+
+interface Story extends BrokerWorldOptions {
+  readonly client?: ClientOptions
+  readonly producer?: ProducerConfig
+}
+
+/** A broker, and a producer on another machine. */
+const inWorld = (options: Story, story: (t: BrokerWorld, producer: Producer) => Promise<void>): Promise<void> =>
+  inBrokerWorld(async (t) => {
+    const client = new ClientCore(t.clients.env, { bootstrap: `${t.node.address}:9092`, ...options.client })
+    const producer = client.producer(options.producer)
+    await story(t, producer)
+    await client.close()
+  }, options)
+
+const codeOf = (sent: Promise<unknown>): Promise<string> =>
+  sent.then(
+    () => "stored",
+    ({ code }: ClientError) => code,
+  )
+
+test("a record is stored where its promise says, and records without a key keep their order", () =>
+  inWorld({}, async (t, producer) => {
+    await t.createTopic()
+    const sent = await producer.sendAll(["a", "b", "c"].map((value) => ({ topic: "t", value, timestamp: 7 })))
+    assert.deepEqual(
+      sent,
+      [0n, 1n, 2n].map((offset) => ({ topic: "t", partition: 0, offset, timestamp: 7 })),
+    )
+    assert.deepEqual(await t.readAll(), ["a", "b", "c"])
+  }))
+
+test("a key's records go to the partition where Kafka's Java client puts them, in their order", () =>
+  inWorld({ producer: { batchBytes: 300 } }, async (t, producer) => {
+    await t.createTopic("t", 5)
+    const keys = Array.from({ length: 12 }, (_, index) => `key ${index}`)
+    const values = Array.from({ length: 20 }, (_, index) => `v${index}`)
+    await producer.sendAll(
+      values.flatMap((value) => keys.map((key) => ({ topic: "t", key, value: `${key} ${value}` }))),
+    )
+    for (let partition = 0; partition < 5; partition++) {
+      const own = keys.filter((key) => partitionOfKey(Buffer.from(key), 5) === partition)
+      const expected = values.flatMap((value) => own.map((key) => `${key} ${value}`))
+      assert.deepEqual(await t.readAll("t", partition), expected)
+    }
+  }))
+
+// Loads outside of any world, whose time does not wait for it.
+await prepareCompression()
+
+for (const compression of ["none", "gzip", "snappy", "lz4", "zstd"] as const)
+  test(`everything a record can hold arrives, with compression ${compression}`, () =>
+    inWorld({ producer: { compression } }, async (t, producer) => {
+      await t.createTopic("t", 1, { "message.timestamp.after.max.ms": `${2n ** 63n - 1n}` })
+      await producer.sendAll([
+        { topic: "t", key: "ключ", value: Buffer.from([0, 255, 1]), headers: { trace: "1", none: null, "": "" } },
+        { topic: "t", key: Buffer.from("k"), value: null },
+        { topic: "t", value: "x".repeat(3000), timestamp: 0 },
+        { topic: "t", value: "", timestamp: 2 ** 41 - 1 },
+      ])
+      const fetched = await t.fetch(0)
+      const records = [...batchesIn(fetched.records!)].flatMap(({ start, end }) => [
+        ...recordsOf(fetched.records!.subarray(start, end)),
+      ])
+      assert.deepEqual(
+        records.map(({ key, value, headers }) => [
+          key?.toString() ?? null,
+          value?.toString("hex") ?? null,
+          headers.map((header) => [header.key, header.value?.toString() ?? null]),
+        ]),
+        [
+          [
+            "ключ",
+            "00ff01",
+            [
+              ["trace", "1"],
+              ["none", null],
+              ["", ""],
+            ],
+          ],
+          ["k", null, []],
+          [null, Buffer.from("x".repeat(3000)).toString("hex"), []],
+          [null, "", []],
+        ],
+      )
+      assert.deepEqual(
+        records.slice(2).map(({ timestamp }) => timestamp),
+        [0, 2 ** 41 - 1],
+      )
+    }))
+
+test("a broker that is killed and comes back has every record once, in order, whatever was on its way", () =>
+  inWorld({ producer: { lingerMs: 1, batchBytes: 400 } }, async (t, producer) => {
+    await t.createTopic("t", 2)
+    const sent: Promise<unknown>[] = []
+    for (let round = 0; round < 5; round++) {
+      for (let index = 0; index < 60; index++) {
+        sent.push(producer.send({ topic: "t", partition: index % 2, value: `${round}.${index}` }))
+        await t.passTime(0.3)
+      }
+      await t.crash(round % 2 === 0 ? "kill" : "power")
+    }
+    await Promise.all(sent)
+    for (const partition of [0, 1]) {
+      const expected = Array.from({ length: 300 }, (_, number) => [Math.floor(number / 60), number % 60] as const)
+        .filter(([, index]) => index % 2 === partition)
+        .map(([round, index]) => `${round}.${index}`)
+      assert.deepEqual(await t.readAll("t", partition), expected)
+    }
+  }))
+
+test("what was sent before the topic is there waits for it, and is told when it does not come", () =>
+  inWorld({ producer: { maxBlockMs: 2_000 }, client: { allowAutoTopicCreation: false } }, async (t, producer) => {
+    const early = producer.send({ topic: "t", value: "early" })
+    const never = codeOf(producer.send({ topic: "never", value: "x" }))
+    await t.passTime(500)
+    await t.createTopic()
+    assert.equal((await early).offset, 0n)
+    assert.equal(await never, "TIMED_OUT")
+  }))
+
+test("a record that the broker refuses fails alone, and what was sent behind it is stored", () =>
+  inWorld({ producer: { batchBytes: 256, lingerMs: 0 } }, async (t, producer) => {
+    await t.createTopic("t", 1, { "max.message.bytes": "2000" })
+    const sent = ["a", "x".repeat(3000), "b", "c"].map((value) => codeOf(producer.send({ topic: "t", value })))
+    assert.deepEqual(await Promise.all(sent), ["stored", "MESSAGE_TOO_LARGE", "stored", "stored"])
+    assert.deepEqual(await t.readAll(), ["a", "b", "c"])
+    assert.equal(await codeOf(producer.send({ topic: "t", value: "x".repeat(2 << 20) })), "RECORD_TOO_LARGE")
+    assert.equal(await codeOf(producer.send({ topic: "t", value: "d", partition: 3 })), "INVALID_CONFIG")
+  }))
+
+test("a full buffer holds records back until there is room, and nothing is lost", () =>
+  inWorld({ producer: { bufferBytes: 4096, batchBytes: 1024 } }, async (t, producer) => {
+    await t.createTopic()
+    const values = Array.from({ length: 200 }, (_, index) => `${index} ${"x".repeat(100)}`)
+    const sent = producer.sendAll(values.map((value) => ({ topic: "t", value })))
+    assert.ok(producer.bufferedBytes <= 4096)
+    await sent
+    assert.deepEqual(await t.readAll(), values)
+    assert.equal(producer.bufferedBytes, 0)
+  }))
+
+test("close stores what was sent before it, and refuses what comes after", () =>
+  inWorld({ producer: { lingerMs: 10_000 } }, async (t, producer) => {
+    await t.createTopic()
+    const sent = producer.send({ topic: "t", value: "last" })
+    await producer.close()
+    assert.equal((await sent).offset, 0n)
+    assert.equal(await codeOf(producer.send({ topic: "t", value: "later" })), "CLOSED")
+  }))
+
+test("nobody there: the error says which address was tried and what came from it", () =>
+  inWorld({ producer: { maxBlockMs: 1_000 }, client: { bootstrap: "10.0.0.9:1234" } }, async (_t, producer) => {
+    await assert.rejects(producer.send({ topic: "t", value: "x" }), /10\.0\.0\.9:1234/)
+  }))
