@@ -3,8 +3,10 @@
  *
  * Owns the order of runs (the systems by turns) and that a run's data is gone after it. Groups add samples and nothing else.
  */
+import { once } from "node:events"
 import { rmSync } from "node:fs"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import { Client } from "./client.js"
 import { ClusterClient } from "./cluster-client.js"
 import { Cluster, type ClusterSystem } from "./clusters.js"
@@ -35,6 +37,9 @@ export interface Context {
 /** More than is written: the page allocator does not hand out the same pages in the same order, and the load generator takes some too. */
 const warmFactor = 1.25
 const warmExtraBytes = 500_000_000
+const heldBytesMax = 6_000_000_000
+
+const limitWorkerPath = fileURLToPath(new URL("./limit-worker.js", import.meta.url))
 
 /**
  * Right before a load, which must be over in a few seconds: freed pages were measured to be warm still after 4 s, and with the hypervisor
@@ -43,6 +48,15 @@ const warmExtraBytes = 500_000_000
 export function warm(context: Context, bytes: number): void {
   settleDisk()
   warmMemory(context.directory, bytes * warmFactor + warmExtraBytes)
+}
+
+/** As `warm`, for a load that begins later: the memory is kept warm, and free when what is returned is called. */
+export async function keepWarm(context: Context, bytes: number): Promise<() => void> {
+  settleDisk()
+  const held = Math.min(bytes * warmFactor + warmExtraBytes, heldBytesMax)
+  const holder = context.processes.start(process.execPath, [limitWorkerPath, "hold", String(held)])
+  await once(holder.stdout!, "data")
+  return () => void holder.kill("SIGKILL")
 }
 
 /** A fresh broker for `work`, stopped and its data deleted afterwards, whatever happens. */

@@ -1,7 +1,7 @@
 /**
  * What this runtime alone can do: a socket that is only read, and syncs of a growing file.
  *
- * Owns the floors that need no broker: `send` prints its port and sends to who connects, `receive` connects and prints seconds and CPU seconds, `sync` prints quantiles.
+ * Owns the floors that need no broker: `send` prints its port and sends to who connects, `receive` connects and prints seconds and CPU seconds, `sync` prints quantiles. `hold` says when it has touched so much memory, and keeps it.
  */
 import { closeSync, fdatasync, openSync, unlinkSync, write } from "node:fs"
 import { connect, createServer } from "node:net"
@@ -11,6 +11,7 @@ import { quantile } from "./statistics.js"
 import { host } from "./systems.js"
 
 const chunkBytes = 1 << 20
+const holdBytes = 64 << 20
 
 function receive(): void {
   const target = Buffer.allocUnsafe(chunkBytes)
@@ -57,9 +58,16 @@ function send(): void {
   server.listen(0, host, () => process.stdout.write(`${(server.address() as { port: number }).port}\n`))
 }
 
+function hold(): void {
+  const held: Buffer[] = []
+  for (let left = Number(process.argv[3]); left > 0; left -= holdBytes) held.push(Buffer.alloc(holdBytes, 1))
+  process.stdout.write("held\n")
+  setInterval(() => held.length, 1000)
+}
+
 async function sync(): Promise<void> {
-  const path = join(process.argv[3]!, ".sync")
-  const [groupBytes, rounds] = [Number(process.argv[4]), Number(process.argv[5])]
+  const [groupBytes, rounds, everyMs] = process.argv.slice(4).map(Number) as [number, number, number]
+  const path = join(process.argv[3]!, `.sync-${groupBytes}`)
   const file = openSync(path, "w")
   const append = promisify(write) as (
     fd: number,
@@ -75,7 +83,9 @@ async function sync(): Promise<void> {
     await append(file, chunk, 0, chunk.length, round * groupBytes)
     const before = performance.now()
     await promisify(fdatasync)(file)
-    ms.push(performance.now() - before)
+    const took = performance.now() - before
+    ms.push(took)
+    if (took < everyMs) await new Promise((resolve) => setTimeout(resolve, everyMs - took))
   }
   const seconds = (performance.now() - started) / 1000
   closeSync(file)
@@ -87,4 +97,5 @@ async function sync(): Promise<void> {
 const task = process.argv[2]
 if (task === "receive") receive()
 else if (task === "send") send()
+else if (task === "hold") hold()
 else await sync()

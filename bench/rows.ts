@@ -331,6 +331,7 @@ export const rows: readonly { readonly row: string; readonly group: GroupName; r
           work: "one record at a time, acks=all, meanwhile: p99",
           unit: "ms",
           better: "less",
+          limit: "one fdatasync of 1 KB while another file gets 8 MiB and an fdatasync at a time",
         },
         { id: "catch-up/p99", work: "meanwhile to without", unit: "ratio", better: "less", absolute: 2 },
       ],
@@ -365,6 +366,12 @@ export const rows: readonly { readonly row: string; readonly group: GroupName; r
         { id: "limits/sync-16k/p99", work: "append 16 KiB + fdatasync: the sync, p99", unit: "ms", better: "less" },
         { id: "limits/sync-1m/rate", work: "append 1 MiB + fdatasync: rate", unit: "MB/s", better: "more" },
         { id: "limits/sync-8m/rate", work: "append 8 MiB + fdatasync: rate", unit: "MB/s", better: "more" },
+        {
+          id: "limits/sync-beside/p99",
+          work: "append 1 KB + fdatasync while another file gets 8 MiB each: the sync, p99",
+          unit: "ms",
+          better: "less",
+        },
       ],
     },
   ]

@@ -3,7 +3,7 @@
  *
  * Owns the steps and the light load beside them, whose latency is told with and without a follower that catches up.
  */
-import { type Context, byTurns, onFreshCluster, warm } from "../context.js"
+import { byTurns, type Context, keepWarm, onFreshCluster, warm } from "../context.js"
 import type { Cluster, ClusterSystem } from "../clusters.js"
 import type { ClusterClient } from "../cluster-client.js"
 import { makeBatch } from "../make-batch.js"
@@ -27,7 +27,6 @@ export async function catchUp(context: Context): Promise<void> {
       await cluster.stop([away])
       warm(context, bytes * 3)
       await context.generator.produce({ ...load, records: bytes / recordBytes, acks: -1 })
-      warm(context, bytes)
       await measure(context, system, cluster, client, bytes)
     }),
   )
@@ -43,11 +42,13 @@ async function measure(
   const light = new LightLoad(client)
   await light.run(() => new Promise((resolve) => setTimeout(resolve, 2000)))
   const alone = await light.run(() => new Promise((resolve) => setTimeout(resolve, 5000)))
+  const release = await keepWarm(context, bytes)
   let seconds = 0
   const beside = await light.run(async () => {
     const started = cluster.start([away])
     // Not its start is measured but its catching up: that begins when the controller lets it serve.
     await untilNamed(client)
+    release()
     const began = performance.now()
     await client.untilWhole([{ name: "load", partitions: replicatedPartitions }], 600_000)
     seconds = (performance.now() - began) / 1000

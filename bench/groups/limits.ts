@@ -91,9 +91,9 @@ async function inC({ processes, limits: built }: Context, args: readonly string[
 
 /** MB/s of large appends. */
 async function syncs(context: Context): Promise<number> {
-  const one = async (groupBytes: number, rounds: number) => {
+  const one = async (groupBytes: number, rounds: number, everyMs = 0) => {
     warmMemory(context.directory, groupBytes * rounds)
-    const args = [workerPath, "sync", context.directory, String(groupBytes), String(rounds)]
+    const args = [workerPath, "sync", context.directory, ...[groupBytes, rounds, everyMs].map(String)]
     return JSON.parse(await context.processes.run(process.execPath, args)) as {
       p50Ms: number
       p99Ms: number
@@ -106,5 +106,8 @@ async function syncs(context: Context): Promise<number> {
   context.samples.add("limits/sync-1m/rate", "limit", (await one(1 << 20, 500)).bytesPerSecond / 1e6)
   const large = (await one(8 << 20, 100)).bytesPerSecond / 1e6
   context.samples.add("limits/sync-8m/rate", "limit", large)
+  const [, beside] = await Promise.all([one(8 << 20, 200), one(recordBytes, 200, 5)])
+  context.samples.add("limits/sync-beside/p99", "limit", beside.p99Ms)
+  if (context.rows.has("catch-up")) context.samples.add("catch-up/beside/p99", "limit", beside.p99Ms)
   return large
 }

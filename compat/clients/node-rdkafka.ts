@@ -31,6 +31,13 @@ async function produce(codec) {
   await delivered
   await new Promise((resolve) => producer.disconnect(resolve))
 }
+// A question of this kind is asked once, of a leader that may be another by then: not the leader, or of another epoch.
+const moved = [6, 74, 75]
+const again = (ask, left = 20) => new Promise((resolve, reject) => ask((error, answer) => {
+  if (!error) resolve(answer)
+  else if (left > 0 && moved.includes(error.code)) setTimeout(() => again(ask, left - 1).then(resolve, reject), 100)
+  else reject(error)
+}))
 function consume(count) {
   return new Promise((resolve, reject) => {
     const consumer = new kafka.KafkaConsumer({ "bootstrap.servers": bootstrap, "group.id": "assigned-by-hand", "enable.auto.commit": false }, {})
@@ -44,11 +51,10 @@ function consume(count) {
     consumer.on("data", (message) => {
       seen.push([message.offset, String(message.value), Object.values(message.headers[0]).map(String)[0]])
       if (seen.length < count) return
-      consumer.queryWatermarkOffsets(topic, 0, 5000, (error, marks) => {
-        if (error) return reject(error)
-        consumer.offsetsForTimes([{ topic, partition: 0, offset: 1 }], 5000, (error, times) =>
-          error ? reject(error) : resolve({ seen, marks, offsetOfTime: times[0].offset }))
-      })
+      again((done) => consumer.queryWatermarkOffsets(topic, 0, 5000, done))
+        .then((marks) => again((done) => consumer.offsetsForTimes([{ topic, partition: 0, offset: 1 }], 5000, done))
+          .then((times) => resolve({ seen, marks, offsetOfTime: times[0].offset })))
+        .catch(reject)
     })
   })
 }

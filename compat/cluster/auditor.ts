@@ -4,6 +4,7 @@
  * Owns the last reader of a run, whose reads say what there is.
  */
 import { crc32c } from "../../src/base/crc32c.js"
+import { batchBaseSequence, batchProducerEpoch, batchProducerId } from "../../src/protocol/batch-header.js"
 import { batchesIn, recordsOf } from "../../src/protocol/record-batch.js"
 import { WireClient } from "../client.js"
 import type { ClusterNetwork } from "./network.js"
@@ -41,7 +42,8 @@ export async function audit(
             records += 1
           }
           const hash = crc32c(batch, 0, batch.length)
-          recorder.note(auditor, { kind: "batch", partition, offset: of[0]!.offset, next, hash })
+          const producer = [batchProducerId(batch), batchProducerEpoch(batch), batchBaseSequence(batch)] as const
+          recorder.note(auditor, { kind: "batch", partition, offset: of[0]!.offset, next, hash, producer })
         }
         if (next === before) throw new Error(`${topic}-${partition}: nothing at ${next} below the high watermark`)
       }

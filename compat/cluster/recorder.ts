@@ -22,6 +22,8 @@ export type ClientEvent =
       readonly offset: number
       readonly next: number
       readonly hash: number
+      /** Whose it is. A client that begins an epoch anew sends again what may be stored already. */
+      readonly producer: readonly [producerId: number, producerEpoch: number, baseSequence: number]
     }
 
 export interface RecordedEvent {
