@@ -7,6 +7,7 @@
 import type { BagEntry } from "../base/bag.js"
 import type { BrokerId, LeaderEpoch, Offset, Uuid } from "../base/ids.js"
 import { Errors, type ErrorCode } from "../protocol/errors.js"
+import { finalSessionEpoch, initialSessionEpoch, nextSessionEpoch } from "../protocol/session-epochs.js"
 import type { AdvanceListener, ReaderKind } from "../replication/waiters.js"
 
 export interface FetchPartition {
@@ -107,7 +108,7 @@ export class FetchSession {
   waiting: AdvanceListener | undefined
   /** The request that is being answered, of a follower: its next one follows it. The handler's own. */
   round: object | undefined
-  epoch = nextEpoch(initialEpoch)
+  epoch = nextSessionEpoch(initialSessionEpoch)
   /** Requests that have continued it. */
   requests = 0
 
@@ -196,15 +197,12 @@ export class FetchSession {
 }
 
 const sessionlessId = 0
-const initialEpoch = 0
-const finalEpoch = -1
 
 /** Sessions idle this long make room for any new one (KIP-227). */
 export const sessionEvictionMs = 120_000
 /** Sessions of one follower: as many as it may have fetchers for this broker. The oldest makes room. */
 export const followerSessionsMax = 8
 
-const nextEpoch = (epoch: number): number => (epoch === 0x7fffffff ? 1 : epoch + 1)
 const partitionKey = (
   usesTopicIds: boolean,
   { topic, topicId, partition }: Pick<FetchPartition, "topic" | "topicId" | "partition">,
@@ -249,9 +247,9 @@ export class FetchSessions {
     nowMs: number,
   ): FetchContext {
     const { sessionId, sessionEpoch, usesTopicIds, partitions } = request
-    if (sessionEpoch === initialEpoch || sessionEpoch === finalEpoch) {
+    if (sessionEpoch === initialSessionEpoch || sessionEpoch === finalSessionEpoch) {
       if (sessionId !== sessionlessId) this.#end(sessionId)
-      if (sessionEpoch === finalEpoch) return sessionless(partitions)
+      if (sessionEpoch === finalSessionEpoch) return sessionless(partitions)
       return {
         errorCode: Errors.NONE,
         session: undefined,
@@ -272,7 +270,7 @@ export class FetchSessions {
       return sessionless([])
     }
     session.lastUsedMs = nowMs
-    session.epoch = nextEpoch(session.epoch)
+    session.epoch = nextSessionEpoch(session.epoch)
     return { errorCode: Errors.NONE, session, number: session.requests, partitions, begin: () => session.id }
   }
 

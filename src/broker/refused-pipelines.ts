@@ -6,21 +6,13 @@
  * twice (librdkafka issue 4953). So what directly follows a refused batch is refused like it, once; and what comes to a new leader with a gap before it, once: its producer sends
  * both again, in order. A gap that stays is told as in Kafka.
  */
-import {
-  batchBaseSequence,
-  batchHeaderBytes,
-  batchLastSequence,
-  batchMagic,
-  batchProducerEpoch,
-  batchProducerId,
-} from "../protocol/batch-header.js"
+import { batchBaseSequence, batchLastSequence, batchProducerEpoch, batchProducerId } from "../protocol/batch-header.js"
 import { Errors } from "../protocol/errors.js"
+import { hasSequence, isSequenceBetween, sequencePlus } from "../protocol/sequences.js"
 import type { RequestConnection } from "./services.js"
 
 /** Pipelines remembered per connection; the oldest is forgotten first. */
 export const refusedPipelinesMax = 1024
-const magicWithSequences = 2
-const sequenceMax = 0x7fffffff
 
 const passing: ReadonlySet<number> = new Set([
   Errors.NOT_LEADER_OR_FOLLOWER,
@@ -56,22 +48,20 @@ export class RefusedPipelines {
    * The error to answer with, of a batch that was refused with `errorCode`. Nothing in `records` is checked. `isAhead`: what comes before it may be on its way here, from the leader before.
    */
   refused(topic: string, partition: number, records: Buffer | null, errorCode: number, isAhead: boolean): number {
-    if (records === null || records.length < batchHeaderBytes || batchMagic(records) !== magicWithSequences)
-      return errorCode
+    if (!hasSequence(records)) return errorCode
     const producerId = batchProducerId(records)
     const producerEpoch = batchProducerEpoch(records)
-    if (producerId < 0 || batchBaseSequence(records) < 0) return errorCode
     const key = keyOf(topic, partition, producerId)
     const known = this.#pipelines.get(key)
     const before = known?.producerEpoch === producerEpoch ? known : undefined
     const sequence = batchBaseSequence(records)
-    const nextSequence = (batchLastSequence(records) + 1) & sequenceMax
+    const nextSequence = sequencePlus(batchLastSequence(records), 1)
     const isOutOfOrder = errorCode === Errors.OUT_OF_ORDER_SEQUENCE_NUMBER
     if (isOutOfOrder && before?.nextSequence === sequence) {
       this.#pipelines.set(key, { ...before, nextSequence })
       return before.errorCode
     }
-    const wasRefused = before !== undefined && isBetween(sequence, before.firstSequence, before.nextSequence)
+    const wasRefused = before !== undefined && isSequenceBetween(sequence, before.firstSequence, before.nextSequence)
     const told = isOutOfOrder && isAhead && !wasRefused ? Errors.NOT_ENOUGH_REPLICAS : errorCode
     if (!passing.has(told)) return told
     this.#pipelines.delete(key)
@@ -80,9 +70,5 @@ export class RefusedPipelines {
     return told
   }
 }
-
-/** Numbers wrap. */
-const isBetween = (sequence: number, first: number, end: number): boolean =>
-  ((sequence - first) & sequenceMax) < ((end - first) & sequenceMax)
 
 const keyOf = (topic: string, partition: number, producerId: number): string => `${topic}/${partition}/${producerId}`

@@ -4,35 +4,26 @@
  * Owns which batch each of them must begin with, until the partition is here and its log knows. Without it the next batch of a pipeline would be taken as a new beginning, and the retry of the first come
  * out of order. Nothing in it is checked: it came from clients, and says only what must not be taken yet.
  */
-import {
-  batchBaseSequence,
-  batchHeaderBytes,
-  batchMagic,
-  batchProducerEpoch,
-  batchProducerId,
-} from "../protocol/batch-header.js"
+import { batchBaseSequence, batchProducerEpoch, batchProducerId } from "../protocol/batch-header.js"
+import { hasSequence } from "../protocol/sequences.js"
 import { AwaitedSequences } from "../storage/awaited-sequences.js"
 
 /** Partitions remembered; the one that waits longest is forgotten first. */
 export const earlyPartitionsMax = 256
-const magicWithSequences = 2
 
 export class EarlyProducers {
   readonly #awaited = new Map<string, AwaitedSequences>()
 
   /** A batch for a partition that is not here was sent away. `topic`: its name or its id, whichever the client said. */
   refused(topic: string, partition: number, records: Buffer | null): void {
-    if (records === null || records.length < batchHeaderBytes || batchMagic(records) !== magicWithSequences) return
-    const producerId = batchProducerId(records)
-    const sequence = batchBaseSequence(records)
-    if (producerId < 0 || sequence < 0) return
+    if (!hasSequence(records)) return
     const key = keyOf(topic, partition)
     let awaited = this.#awaited.get(key)
     if (awaited === undefined) {
       this.#awaited.set(key, (awaited = new AwaitedSequences()))
       if (this.#awaited.size > earlyPartitionsMax) this.#awaited.delete(this.#awaited.keys().next().value!)
     }
-    awaited.awaitFrom(producerId, batchProducerEpoch(records), sequence)
+    awaited.awaitFrom(batchProducerId(records), batchProducerEpoch(records), batchBaseSequence(records))
   }
 
   /** The partition is here: its log awaits them from now on. */

@@ -14,6 +14,7 @@ import type { ConnectPeer, Peer, PeerAddress, PeerAnswer } from "../net/peer.js"
 import { Errors } from "../protocol/errors.js"
 import type { RequestInputOf } from "../protocol/message.js"
 import { fetch } from "../protocol/messages/fetch.js"
+import { initialSessionEpoch, nextSessionEpoch } from "../protocol/session-epochs.js"
 import { type AnsweredFetcher, FetchAnswers, SharedRelease } from "./fetch-answers.js"
 import { type FollowerState, neverTold } from "./follower-state.js"
 import type { Partition } from "./partition.js"
@@ -85,7 +86,7 @@ export class ReplicaFetcher implements AnsweredFetcher {
   /** Rises when the connection breaks: what belongs to an earlier one is not heard. */
   #generation = 0
   #sessionId = noSession
-  #sessionEpoch = 0
+  #sessionEpoch = initialSessionEpoch
   #abandonedSessionId = noSession
   #requests = 0
   #inFlight: InFlight[] = []
@@ -314,11 +315,11 @@ export class ReplicaFetcher implements AnsweredFetcher {
       maxBytes: settings.responseMaxBytes,
       // A full fetch ends the session that it names.
       sessionId: isFull ? this.#abandonedSessionId : this.#sessionId,
-      sessionEpoch: isFull ? 0 : this.#sessionEpoch,
+      sessionEpoch: isFull ? initialSessionEpoch : this.#sessionEpoch,
       topics,
       forgottenTopicsData,
     }
-    if (!isFull) this.#sessionEpoch = this.#sessionEpoch === 0x7fffffff ? 1 : this.#sessionEpoch + 1
+    if (!isFull) this.#sessionEpoch = nextSessionEpoch(this.#sessionEpoch)
     const sent: InFlight = { number, mayWait, isFull }
     this.#inFlight.push(sent)
     const generation = this.#generation
@@ -436,7 +437,7 @@ export class ReplicaFetcher implements AnsweredFetcher {
     if (this.#sessionId !== noSession) this.#abandonedSessionId = this.#sessionId
     this.#sessionId = noSession
     this.#readsAhead = false
-    this.#sessionEpoch = 0
+    this.#sessionEpoch = initialSessionEpoch
     this.#lastBytes = 0
     for (const state of this.#states) {
       state.isInSession = false
@@ -463,7 +464,7 @@ export class ReplicaFetcher implements AnsweredFetcher {
     this.#readsAhead = response.readsAhead
     if (sent.isFull) {
       this.#sessionId = response.sessionId
-      this.#sessionEpoch = 1
+      this.#sessionEpoch = nextSessionEpoch(initialSessionEpoch)
     } else if (response.sessionId !== this.#sessionId) this.#startOver()
     // Without a place for a session each request says everything.
     if (this.#sessionId === noSession) for (const state of this.#states) state.isInSession = false

@@ -6,6 +6,7 @@
  * comes too late and out of order. Kafka keeps the same for transactions alone (VerificationStateEntry, KIP-890).
  */
 import { batchBaseSequence, batchProducerEpoch, batchProducerId } from "../protocol/batch-header.js"
+import { isLaterSequence } from "../protocol/sequences.js"
 
 /** Producers remembered per log; the one that waits longest is forgotten first. */
 export const awaitedProducersMax = 1024
@@ -13,12 +14,6 @@ export const awaitedProducersMax = 1024
 interface Beginning {
   readonly producerEpoch: number
   readonly sequence: number
-}
-
-/** Half of the numbers lie ahead of any number, for they wrap. */
-export const isLater = (sequence: number, than: number): boolean => {
-  const ahead = (sequence - than) & 0x7fffffff
-  return ahead > 0 && ahead < 2 ** 30
 }
 
 export class AwaitedSequences {
@@ -32,7 +27,7 @@ export class AwaitedSequences {
   awaitFrom(producerId: number, producerEpoch: number, sequence: number): void {
     const known = this.#beginnings.get(producerId)
     if (known !== undefined && known.producerEpoch > producerEpoch) return
-    if (known?.producerEpoch === producerEpoch && !isLater(known.sequence, sequence)) return
+    if (known?.producerEpoch === producerEpoch && !isLaterSequence(known.sequence, sequence)) return
     this.#beginnings.delete(producerId)
     this.#beginnings.set(producerId, { producerEpoch, sequence })
     if (this.#beginnings.size > awaitedProducersMax) this.#beginnings.delete(this.#beginnings.keys().next().value!)
@@ -42,7 +37,7 @@ export class AwaitedSequences {
   missingBefore(bytes: Uint8Array, at: number): number | undefined {
     const known = this.#beginnings.get(batchProducerId(bytes, at))
     if (known === undefined || known.producerEpoch !== batchProducerEpoch(bytes, at)) return undefined
-    return isLater(batchBaseSequence(bytes, at), known.sequence) ? known.sequence : undefined
+    return isLaterSequence(batchBaseSequence(bytes, at), known.sequence) ? known.sequence : undefined
   }
 
   arrived(producerId: number): void {

@@ -259,12 +259,13 @@ export class LogWriter {
   }
 
   async #runAlone(task: () => Promise<void>): Promise<void> {
-    const running = task()
-    this.#alone = running.catch(() => {})
+    let isOver = () => {}
+    this.#alone = new Promise((resolve) => (isOver = resolve))
     try {
-      await running
+      await task()
     } finally {
       this.#alone = undefined
+      isOver()
     }
   }
 

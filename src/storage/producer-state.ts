@@ -25,7 +25,8 @@ import {
   isTransactionalBatch,
 } from "../protocol/batch-header.js"
 import { Errors } from "../protocol/errors.js"
-import { AwaitedSequences, isLater } from "./awaited-sequences.js"
+import { isLaterSequence, sequencePlus } from "../protocol/sequences.js"
+import { AwaitedSequences } from "./awaited-sequences.js"
 
 /** Batches remembered per producer: as many as a client may have in flight with idempotence. */
 export const rememberedBatchesMax = 5
@@ -58,9 +59,9 @@ export type SequenceCheck =
 const fineToAppend: SequenceCheck = { kind: "append" }
 
 export const firstSequence = (batch: ProducerBatch): number =>
-  batch.lastSequence < 0 ? batch.lastSequence : (batch.lastSequence - batch.offsetDelta) & 0x7fffffff
+  batch.lastSequence < 0 ? batch.lastSequence : sequencePlus(batch.lastSequence, -batch.offsetDelta)
 
-const follows = (sequence: number, last: number): boolean => sequence === ((last + 1) & 0x7fffffff)
+const follows = (sequence: number, last: number): boolean => sequence === sequencePlus(last, 1)
 
 export const producerSnapshotVersion = 1
 const snapshotHeaderBytes = 10
@@ -141,7 +142,7 @@ export class ProducerState {
   /** Whether a batch that is out of order comes too early, not too late. */
   isAhead(bytes: Uint8Array): boolean {
     const last = this.#producers.get(batchProducerId(bytes))?.batches.at(-1)?.lastSequence
-    return last === undefined || isLater(batchBaseSequence(bytes), last)
+    return last === undefined || isLaterSequence(batchBaseSequence(bytes), last)
   }
 
   /** A client's batch could not be taken for now, though nothing is wrong with it: what follows it must wait until it comes again. */

@@ -4,6 +4,7 @@
  * Owns what a request must say. Source: KIP-227. A broker that makes no session, or forgets it, is told everything each time.
  */
 import { Errors } from "../../protocol/errors.js"
+import { initialSessionEpoch, nextSessionEpoch } from "../../protocol/session-epochs.js"
 
 export interface Terms {
   readonly topic: string
@@ -22,11 +23,10 @@ export interface Asked {
 }
 
 const newSession = 0
-const firstEpoch = 0
 
 export class FetchSession {
   #id = newSession
-  #epoch = firstEpoch
+  #epoch = initialSessionEpoch
   #told = new Map<string, Terms>()
 
   /** What to say so that the broker looks at `wanted`, and at nothing else. */
@@ -35,7 +35,7 @@ export class FetchSession {
     this.#told = new Map(wanted.map((terms) => [keyOf(terms), terms]))
     const sessionId = this.#id
     const sessionEpoch = this.#epoch
-    if (sessionEpoch === firstEpoch) return { sessionId, sessionEpoch, named: wanted, forgotten: [] }
+    if (sessionEpoch === initialSessionEpoch) return { sessionId, sessionEpoch, named: wanted, forgotten: [] }
     const named = wanted.filter((terms) => !isSame(before.get(keyOf(terms)), terms))
     const forgotten = [...before].flatMap(([key, terms]) => {
       const now = this.#told.get(key)
@@ -54,7 +54,7 @@ export class FetchSession {
     if (sessionId === newSession) this.lost()
     else {
       this.#id = sessionId
-      this.#epoch = this.#epoch === 0x7fffffff ? 1 : this.#epoch + 1
+      this.#epoch = nextSessionEpoch(this.#epoch)
     }
     return true
   }
@@ -62,7 +62,7 @@ export class FetchSession {
   /** What the broker has heard is not known. */
   lost(): void {
     this.#id = newSession
-    this.#epoch = firstEpoch
+    this.#epoch = initialSessionEpoch
     this.#told.clear()
   }
 }

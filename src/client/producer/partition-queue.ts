@@ -4,9 +4,8 @@
  * Owns order and numbers. A batch gets its number when it is sent first and keeps it until it is known what became of it, so that the broker can tell a repetition. Invariant: batches leave in the
  * order in which they were filled; while one must be sent again, none behind it leaves before.
  */
+import { sequencePlus } from "../../protocol/sequences.js"
 import type { ProducerBatch } from "./producer-batch.js"
-
-const sequenceMax = 0x7fffffff
 
 export interface ProducerIdentity {
   readonly producerId: number
@@ -53,7 +52,7 @@ export class PartitionQueue {
         this.#nextSequence = 0
       }
       batch.number(identity.producerId, identity.producerEpoch, this.#nextSequence)
-      this.#nextSequence = (this.#nextSequence + batch.count) & sequenceMax
+      this.#nextSequence = sequencePlus(this.#nextSequence, batch.count)
     }
     if (this.ready.length > 0) this.ready.shift()
     else this.open = undefined
@@ -92,7 +91,7 @@ export class PartitionQueue {
     // What is on its way does not change; it will be refused, and comes back.
     for (const batch of [...this.inFlight, ...this.ready]) if (isBehind(batch)) batch.gapBefore += gone.count
     for (const batch of this.ready) batch.moveUp()
-    this.#nextSequence = (this.#nextSequence - gone.count) & sequenceMax
+    this.#nextSequence = sequencePlus(this.#nextSequence, -gone.count)
   }
 
   /** Nothing that was numbered so far and waits has been stored: all of it is numbered anew, by another identity. */

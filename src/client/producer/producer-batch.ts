@@ -8,6 +8,7 @@ import { utf8Bytes, varintBytes } from "../../base/writer.js"
 import { batchHeaderBytes, type CompressionType } from "../../protocol/batch-header.js"
 import { compress } from "../../protocol/compression/compression.js"
 import { recordsOf, sealBatch, setHeader } from "../../protocol/record-batch.js"
+import { sequencePlus } from "../../protocol/sequences.js"
 
 export type Bytes = string | Uint8Array | null | undefined
 export type Headers = Readonly<Record<string, string | Uint8Array | null>>
@@ -105,7 +106,7 @@ export class ProducerBatch {
     const { producerId, producerEpoch, baseSequence } = this
     if (baseSequence < 0) return
     halves[0].number(producerId, producerEpoch, baseSequence)
-    halves[1].number(producerId, producerEpoch, (baseSequence + middle) & 0x7fffffff)
+    halves[1].number(producerId, producerEpoch, sequencePlus(baseSequence, middle))
   }
 
   /** The batch as it is sent. Sealed already: as it was. */
@@ -152,7 +153,7 @@ export class ProducerBatch {
   moveUp(): void {
     if (this.gapBefore === 0) return
     if (this.baseSequence >= 0)
-      this.number(this.producerId, this.producerEpoch, (this.baseSequence - this.gapBefore) & 0x7fffffff)
+      this.number(this.producerId, this.producerEpoch, sequencePlus(this.baseSequence, -this.gapBefore))
     this.gapBefore = 0
   }
 
