@@ -223,7 +223,7 @@ export const replicationMutants: readonly Mutant[] = [
   one(
     "replication: who came before the partition need not come first",
     "replication/early-producers.js",
-    "awaited.awaitFrom(producerId, batchProducerEpoch(records), sequence);",
+    "awaited.awaitFrom(batchProducerId(records), batchProducerEpoch(records), batchBaseSequence(records));",
     "",
   ),
 ]
