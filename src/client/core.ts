@@ -4,10 +4,12 @@
  * Owns the connections and what is made of it; closing it closes them all. Works with anything that speaks Kafka's protocol. Nothing here reaches the outside world but by `env`.
  */
 import type { Env } from "../env/env.js"
+import { Admin } from "./admin/admin.js"
 import { Cluster } from "./cluster.js"
 import { ClosedError, ConfigError } from "./errors.js"
 import { Consumer } from "./consumer/consumer.js"
 import {
+  type AdminConfig,
   type ClientOptions,
   compressionOption,
   type ConsumerConfig,
@@ -104,6 +106,14 @@ export class ClientCore implements AsyncDisposable {
     })
     this.#open.add(consumer)
     return consumer
+  }
+
+  /** What operators and tools ask of a cluster. Errors: ConfigError. */
+  admin(config: AdminConfig = {}): Admin {
+    if (this.#isClosed) throw new ClosedError("the client")
+    return new Admin(this.env, this.#cluster, {
+      timeoutMs: numberOption("timeoutMs", config.timeoutMs, 60_000, 1, dayMs),
+    })
   }
 
   /** Closes what was made of it first, each in its own way, and then the connections. */

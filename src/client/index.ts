@@ -13,6 +13,15 @@ export class Client extends ClientCore {
   }
 }
 
+export type { Admin } from "./admin/admin.js"
+export type * from "./admin/cluster.js"
+export type * from "./admin/configs.js"
+export type * from "./admin/group-offsets.js"
+export type * from "./admin/groups.js"
+export type * from "./admin/records.js"
+export type * from "./admin/replicas.js"
+export type { CallOptions, Result, TopicPartition } from "./admin/routing.js"
+export type * from "./admin/topics.js"
 export * from "./errors.js"
-export type { ClientOptions, ProducerConfig } from "./options.js"
+export type { AdminConfig, ClientOptions, ProducerConfig } from "./options.js"
 export type { Producer, ProducerRecord, RecordMetadata } from "./producer/producer.js"
