@@ -48,13 +48,10 @@ export async function listGroupOffsets(
     const answer = await routing.node(
       nodeId,
       offsetFetch,
-      { groupId, topics: null, groups: [{ groupId, memberId: null, memberEpoch: -1, topics: null }] },
+      { groupId: "", topics: [], groups: [{ groupId, memberId: null, memberEpoch: -1, topics: null }] },
       call,
     )
-    const group = answer.groups[0] ?? {
-      topics: answer.topics.map((each) => ({ ...each, topicId: noTopicId })),
-      errorCode: answer.errorCode,
-    }
+    const group = answer.groups[0] ?? { topics: [], errorCode: Errors.UNKNOWN_SERVER_ERROR }
     accept(group.errorCode, `the offsets of group ${groupId}`)
     const unnamed = group.topics.filter(({ name }) => name === "").map(({ topicId }) => topicId)
     const names = await namesOf(routing, unnamed, call)
@@ -70,7 +67,7 @@ export async function listGroupOffsets(
             topic,
             partition: each.partitionIndex,
             offset: BigInt(each.committedOffset),
-            leaderEpoch: "committedLeaderEpoch" in each ? each.committedLeaderEpoch : -1,
+            leaderEpoch: each.committedLeaderEpoch,
             metadata: each.metadata ?? "",
           }
         })
@@ -136,10 +133,10 @@ export async function alterGroupOffsets(
         ({ partitionIndex, errorCode }) => [nameOf({ topic, partition: partitionIndex }), errorCode] as const,
       )
     })
-    const missing = batch.filter((item) => !isKnown(item)).map((item) => [nameOf(item), undefined] as const)
+    const missing = batch.filter((item) => !isKnown(item)).map((item) => [nameOf(item), null] as const)
     return matched(batch, nameOf, [...codes, ...missing], (errorCode, item) => {
       const told = `the offset of ${nameOf(item)} in group ${groupId}`
-      return errorCode === undefined
+      return errorCode === null
         ? outcome(Errors.UNKNOWN_TOPIC_OR_PARTITION, told, {}, `there is no topic ${item.topic}`)
         : outcome(errorCode, told, {}, errorCode === Errors.UNKNOWN_MEMBER_ID ? hasMembers : undefined)
     })

@@ -290,7 +290,7 @@ export async function explainGroup(
   options: CallOptions = {},
 ): Promise<GroupExplanation> {
   const [told] = await routing.byCoordinator([{ groupId }], routing.begin(options), async (nodeId, items, call) => {
-    const { errorCode, ...explanation } = await routing.node(nodeId, explainGroupApi, { groupId }, call)
+    const { errorCode, ...explanation } = await routing.unlisted(nodeId, explainGroupApi, { groupId }, call)
     const detail = errorCode === Errors.GROUP_ID_NOT_FOUND ? absent({ groupId }) : undefined
     return items.map((item) => outcome(errorCode, what(item), explanation, detail))
   })

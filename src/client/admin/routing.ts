@@ -4,7 +4,8 @@
  * Owns the ways (anybody, one broker, the leader of a partition, the coordinator of a group), what is asked again and for how long. Several items travel together, one request for each broker; each has
  * an outcome of its own, and only those that may still succeed are asked again. Knows nothing of what is asked.
  */
-import type { Env } from "../../env/env.js"
+import { type Env, NetworkError } from "../../env/env.js"
+import { ConnectionClosed, WireClient } from "../../net/wire-client.js"
 import { errorByCode, Errors } from "../../protocol/errors.js"
 import type { Api, RequestInputOf, ResponseOf } from "../../protocol/message.js"
 import { findCoordinator } from "../../protocol/messages/find-coordinator.js"
@@ -77,6 +78,47 @@ export class Routing {
     const response = await this.cluster.ask(nodeId, api, request, this.#requestTimeoutMs(call))
     this.#hasAnswer = true
     return response
+  }
+
+  /**
+   * As `node` for an API of Ottla's own, which brokers answer and do not list. On a connection of its own, for a broker that does not know it ends that.
+   * Errors: ConnectionError; BrokerError where the broker is none of Ottla's.
+   */
+  async unlisted<A extends Api>(
+    nodeId: number,
+    api: A,
+    request: RequestInputOf<A>,
+    call: Call,
+  ): Promise<ResponseOf<A>> {
+    const address = this.cluster.broker(nodeId)?.address
+    if (address === undefined) throw new ConnectionError(`broker ${nodeId} is not known`)
+    const where = `broker ${nodeId} at ${address.host}:${address.port}`
+    let client: WireClient
+    try {
+      client = await WireClient.connect(this.env.network, address)
+    } catch (error) {
+      if (!(error instanceof NetworkError)) throw error
+      throw new ConnectionError(`${where} cannot be reached: ${error.message}`, error)
+    }
+    let isLate = false
+    const timer = this.env.timers.after(this.#requestTimeoutMs(call), () => {
+      isLate = true
+      client.close()
+    })
+    try {
+      return await client.send(api, api.maxVersion, request, this.cluster.options.clientId)
+    } catch (error) {
+      if (!(error instanceof ConnectionClosed)) throw error
+      if (isLate) throw new ConnectionError(`${where} does not answer ${api.name} in time`, error)
+      throw new BrokerError(
+        Errors.UNSUPPORTED_VERSION,
+        api.name,
+        `${where} ended the connection: only Ottla answers this`,
+      )
+    } finally {
+      timer.cancel()
+      client.close()
+    }
   }
 
   #requestTimeoutMs(call: Call): number {
