@@ -99,7 +99,8 @@ test("a reader that waits ends with 124 when nothing comes, with 0 when it is st
 })
 
 test("what cannot be produced is told, and nothing else is stored behind it in silence", async () => {
-  await fails("echo x | ottla produce no/topic", 124, /no\/topic|not known|does not exist/)
+  await fails("echo x | ottla produce nowhere", 3, /there is no topic nowhere/)
+  await fails("echo x | ottla produce no/topic", 1, /topic no\/topic: /)
   await ok("ottla topic create small -c max.message.bytes=200")
   await fails(
     "(echo ok; head -c 400 /dev/zero | tr '\\0' x; echo) | ottla produce small",
@@ -180,7 +181,7 @@ test("every command tells how it is used, with an example", async () => {
   const helps = await Promise.all(
     commands.map(async (command) => [command, await ok(`ottla ${command} --help`)] as const),
   )
-  for (const [command, help] of helps) assert.match(help, /Examples?:\s+(ottla|source)/, command)
+  for (const [command, help] of helps) assert.match(help, /Examples?:\s[^]*ottla/, command)
 })
 
 test("a shell completes words and names of topics", async () => {

@@ -12,6 +12,7 @@ import { prepareCompression } from "../../protocol/compression/compression.js"
 import { CommandError, exitCodes, UsageError } from "../errors.js"
 import { jsonText } from "../output.js"
 import { runSession, type SessionFlags } from "../session.js"
+import { partitionsOf } from "../topic/change.js"
 import { linesOf, splitKey } from "./lines.js"
 
 export interface ProduceFlags extends SessionFlags {
@@ -31,11 +32,12 @@ export interface ProduceFlags extends SessionFlags {
 const unstoredMax = 10_000
 
 export const produce = (flags: ProduceFlags, topic: string): Promise<void> =>
-  runSession(flags, async ({ client, say, env }) => {
+  runSession(flags, async ({ client, admin, say, env }) => {
     if (flags.key !== undefined && flags.keyDelimiter !== undefined)
       throw new UsageError("--key is the key of every record, --key-delimiter finds one in each line: say one of them")
     if (flags.compression !== "none") await prepareCompression()
     const recordOf = recordMaker(flags, topic)
+    await partitionsOf({ admin }, topic, flags.partition === undefined ? undefined : [flags.partition])
     const { acks, compression } = flags
     const producer = client.producer({
       acks: acks === "all" ? "all" : 1,
