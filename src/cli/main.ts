@@ -197,7 +197,8 @@ const [first = "", ...rest] = process.argv.slice(2)
 if (first === "__complete") {
   const found = await proposeCompletions(app, rest[0] === "--" ? rest.slice(1) : rest, context)
   process.stdout.write(found.map(({ completion: text }) => `${text}\n`).join(""))
-} else {
+} else if (first === "kafka") await (await import("./kafka/tool.js")).runKafkaTool(rest)
+else {
   await run(app, process.argv.slice(2), context)
   // What the parser says of wrong arguments is below zero.
   if (Number(process.exitCode) < 0) process.exitCode = Number(process.exitCode) === -1 ? 1 : 2

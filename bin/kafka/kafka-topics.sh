@@ -1,0 +1,4 @@
+#!/bin/sh
+# Kafka's topics tool, with the flags that people use, answered by Ottla.
+here=$(dirname "$(readlink -f "$0")")
+exec node "$here/../../dist/ottla.js" kafka topics "$@"
