@@ -9,7 +9,7 @@ import type { ClientOptions } from "./options.js"
 
 export class Client extends ClientCore {
   constructor(options: ClientOptions = {}) {
-    super(createNodeEnv({ native: false }), options)
+    super(createNodeEnv({ native: false, timersKeepAlive: true }), options)
   }
 }
 
