@@ -102,15 +102,16 @@ export function lineReader(
     const [key, value] = parsesKey
       ? parted(afterHeaders, keySeparator, "key separator", number)
       : [undefined, afterHeaders]
-    const headers: Record<string, string> = {}
-    for (const pair of headerBytes?.toString().split(headersSeparator) ?? []) {
+    const headers = (headerBytes?.toString().split(headersSeparator) ?? []).map((pair) => {
       const at = pair.indexOf(headerSeparator)
       if (at < 0 && !ignoresErrors)
         throw new CommandError(
           `org.apache.kafka.common.KafkaException: No header key separator found in pair '${pair}' on line number ${number}`,
         )
-      headers[at < 0 ? pair : pair.slice(0, at)] = at < 0 ? "" : pair.slice(at + headerSeparator.length)
-    }
+      return at < 0
+        ? { key: pair, value: null }
+        : { key: pair.slice(0, at), value: pair.slice(at + headerSeparator.length) }
+    })
     return {
       topic,
       value: bytes(value),

@@ -120,7 +120,10 @@ test("a line is read as by the line reader, and one that cannot be is told with 
     topic: "t",
     key: null,
     value: Buffer.from("v"),
-    headers: { h: "1", i: "2" },
+    headers: [
+      { key: "h", value: "1" },
+      { key: "i", value: "2" },
+    ],
   })
   assert.throws(() => read("v", "parse.key=true"), /No key separator found on line number 3: 'v'/)
   assert.deepEqual(read("v", "parse.key=true", "ignore.error=true"), { topic: "t", value: Buffer.from("v") })

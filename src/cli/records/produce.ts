@@ -81,13 +81,11 @@ export function recordMaker(
   }: Pick<ProduceFlags, "key" | "keyDelimiter" | "header" | "partition" | "null">,
   topic: string,
 ): (bytes: Buffer, isLine: boolean) => ProducerRecord {
-  const headers = Object.fromEntries(
-    header.map((text) => {
-      const at = text.indexOf("=")
-      if (at <= 0) throw new UsageError(`--header ${text}: write it as name=value`)
-      return [text.slice(0, at), text.slice(at + 1)]
-    }),
-  )
+  const headers = header.map((text) => {
+    const at = text.indexOf("=")
+    if (at <= 0) throw new UsageError(`--header ${text}: write it as name=value`)
+    return { key: text.slice(0, at), value: text.slice(at + 1) }
+  })
   return (bytes, isLine) => {
     const split = isLine && keyDelimiter !== undefined ? splitKey(bytes, keyDelimiter) : { key, value: bytes }
     if (split === undefined)

@@ -67,13 +67,22 @@ test("a key is what comes before the first delimiter", () => {
 })
 
 test("a line becomes a record with the key, the headers and the partition that were said", () => {
-  const made = recordMaker({ keyDelimiter: ":", header: ["h=1=2"], partition: 4, null: true }, "t")(
+  const made = recordMaker({ keyDelimiter: ":", header: ["h=1=2", "h=3"], partition: 4, null: true }, "t")(
     Buffer.from("k:"),
     true,
   )
-  assert.deepEqual(made, { topic: "t", key: Buffer.from("k"), value: null, headers: { h: "1=2" }, partition: 4 })
+  assert.deepEqual(made, {
+    topic: "t",
+    key: Buffer.from("k"),
+    value: null,
+    headers: [
+      { key: "h", value: "1=2" },
+      { key: "h", value: "3" },
+    ],
+    partition: 4,
+  })
   const plain = recordMaker({ null: false }, "t")(Buffer.from(""), true)
-  assert.deepEqual(plain, { topic: "t", value: Buffer.alloc(0), headers: {} })
+  assert.deepEqual(plain, { topic: "t", value: Buffer.alloc(0), headers: [] })
   assert.throws(() => recordMaker({ keyDelimiter: ":", null: false }, "t")(Buffer.from("kv"), true), /has no ":"/)
   assert.throws(() => recordMaker({ header: ["h"], null: false }, "t"), /--header h: write it as name=value/)
 })
