@@ -61,14 +61,15 @@ export interface GroupDescription {
 
 export type GroupExplanation = Omit<ResponseOf<typeof explainGroupApi>, "errorCode">
 
-interface Id {
+/** Of a group, in a list of results. */
+export interface GroupName {
   readonly groupId: string
 }
 
-const ids = (groupIds: readonly string[]): Id[] => groupIds.map((groupId) => ({ groupId }))
-const keyOf = ({ groupId }: Id): string => groupId
-const what = ({ groupId }: Id): string => `group ${groupId}`
-const absent = ({ groupId }: Id): string => `there is no group ${groupId}`
+const ids = (groupIds: readonly string[]): GroupName[] => groupIds.map((groupId) => ({ groupId }))
+const keyOf = ({ groupId }: GroupName): string => groupId
+const what = ({ groupId }: GroupName): string => `group ${groupId}`
+const absent = ({ groupId }: GroupName): string => `there is no group ${groupId}`
 
 /** Groups of all brokers. Errors: what a broker refused, or that one of them does not answer, for then groups would be missing. */
 export async function listGroups(
@@ -107,7 +108,7 @@ export async function describeGroups(
   routing: Routing,
   groupIds: readonly string[],
   options: CallOptions = {},
-): Promise<Result<Id, GroupDescription>[]> {
+): Promise<Result<GroupName, GroupDescription>[]> {
   const items = ids(groupIds)
   const outcomes = await routing.byCoordinator(items, routing.begin(options), async (nodeId, batch, call) => {
     const consumer = await describeConsumerGroups(routing, nodeId, batch, call)
@@ -127,7 +128,7 @@ const isOther = ({ error }: Outcome<GroupDescription>): boolean =>
 async function describeConsumerGroups(
   routing: Routing,
   nodeId: number,
-  items: readonly Id[],
+  items: readonly GroupName[],
   call: Call,
 ): Promise<Outcome<GroupDescription>[]> {
   let answer: ResponseOf<typeof consumerGroupDescribe>
@@ -174,7 +175,7 @@ async function describeConsumerGroups(
 async function describeClassicGroups(
   routing: Routing,
   nodeId: number,
-  items: readonly Id[],
+  items: readonly GroupName[],
   call: Call,
 ): Promise<Outcome<GroupDescription>[]> {
   const request = { groups: items.map(keyOf), includeAuthorizedOperations: false }
@@ -224,7 +225,7 @@ export async function deleteGroups(
   routing: Routing,
   groupIds: readonly string[],
   options: CallOptions = {},
-): Promise<Result<Id>[]> {
+): Promise<Result<GroupName>[]> {
   const items = ids(groupIds)
   const outcomes = await routing.byCoordinator(items, routing.begin(options), async (nodeId, batch, call) => {
     const answer = await routing.node(nodeId, deleteGroupsApi, { groupsNames: batch.map(keyOf) }, call)
