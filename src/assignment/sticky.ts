@@ -46,7 +46,8 @@ function validClaims(members: readonly ClassicAssignorMember[]): Map<string, Ass
     }
   const targets = new Map<string, Map<Uuid, number[]>>()
   for (const [topic, ofTopic] of claims)
-    for (const [partition, { memberId, isDisputed }] of ofTopic) if (!isDisputed) put(targets, memberId, topic, partition)
+    for (const [partition, { memberId, isDisputed }] of ofTopic)
+      if (!isDisputed) put(targets, memberId, topic, partition)
   for (const target of targets.values()) for (const partitions of target.values()) partitions.sort((a, b) => a - b)
   return targets
 }

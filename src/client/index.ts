@@ -14,5 +14,16 @@ export class Client extends ClientCore {
 }
 
 export * from "./errors.js"
-export type { ClientOptions, ProducerConfig } from "./options.js"
+export type { Consumer } from "./consumer/consumer.js"
+export type {
+  GroupConsumer,
+  OffsetAndMetadata,
+  RebalanceEvent,
+  RebalanceListener,
+  RunOptions,
+} from "./consumer/group/group-consumer.js"
+export type { RecordHandler } from "./consumer/group/record-work.js"
+export type { ConsumerRecord } from "./consumer/record.js"
+export type { PollOptions, TopicPartition } from "./consumer/record-reader.js"
+export type { ClientOptions, ConsumerConfig, GroupConsumerConfig, ProducerConfig } from "./options.js"
 export type { Producer, ProducerRecord, RecordMetadata } from "./producer/producer.js"

@@ -29,8 +29,6 @@ export class MissingTopics {
     else this.#sinceMs ??= nowMs
     if (this.#sinceMs === undefined || nowMs - this.#sinceMs < this.maxBlockMs) return undefined
     const why = this.cluster.failure instanceof Error ? this.cluster.failure.message : "no broker knows it"
-    return new TimeoutError(
-      `topic ${missing.join(", ")}: not found within maxBlockMs = ${this.maxBlockMs}: ${why}`,
-    )
+    return new TimeoutError(`topic ${missing.join(", ")}: not found within maxBlockMs = ${this.maxBlockMs}: ${why}`)
   }
 }
