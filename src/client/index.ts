@@ -14,10 +14,19 @@ export class Client extends ClientCore {
 }
 
 export { bytes, type Codec, json, string } from "./codecs.js"
-export type { Consumer, TopicPartition } from "./consumer/consumer.js"
+export type { Consumer } from "./consumer/consumer.js"
+export type {
+  GroupConsumer,
+  OffsetAndMetadata,
+  RebalanceEvent,
+  RebalanceListener,
+  RunOptions,
+} from "./consumer/group/group-consumer.js"
+export type { RecordHandler } from "./consumer/group/record-work.js"
 export type { ConsumerRecord } from "./consumer/record.js"
+export type { PollOptions, TopicPartition } from "./consumer/record-reader.js"
 export * from "./errors.js"
-export type { ClientOptions, ConsumerConfig, ProducerConfig } from "./options.js"
+export type { ClientOptions, ConsumerConfig, GroupConsumerConfig, ProducerConfig } from "./options.js"
 export type { Header, Headers, HeaderValue } from "./producer/producer-batch.js"
 export type { Producer, ProducerRecord, RecordMetadata } from "./producer/producer.js"
 export type { StandardSchema } from "./standard-schema.js"
