@@ -7,12 +7,12 @@
 import type { Env, Timer } from "../env/env.js"
 import { FramePool } from "../net/frame-pool.js"
 import { SharedReceiveBuffer } from "../net/frame-reader.js"
-import { type Peer, type PeerAddress, type PeerAnswer, PeerError } from "../net/peer.js"
+import { type Peer, type PeerAddress, PeerError } from "../net/peer.js"
 import { PeerConnection } from "../net/peer-connection.js"
 import { Errors } from "../protocol/errors.js"
 import type { Api, RequestInputOf, ResponseOf } from "../protocol/message.js"
 import { metadata } from "../protocol/messages/metadata.js"
-import { ClosedError, ConnectionError } from "./errors.js"
+import { BrokerError, ClosedError, ConnectionError } from "./errors.js"
 
 export interface ClusterOptions {
   readonly bootstrap: readonly PeerAddress[]
@@ -191,9 +191,13 @@ export class Cluster {
 
   /**
    * Asks whoever answers first of all known brokers and, if none does, of the bootstrap servers. The answer's memory is its own.
-   * Errors: ConnectionError, which names every address and what came from there.
+   * Errors: ConnectionError, which names every address and what came from there; BrokerError where nobody offers the API.
    */
-  async askAny<A extends Api>(api: A, request: RequestInputOf<A>): Promise<ResponseOf<A>> {
+  async askAny<A extends Api>(
+    api: A,
+    request: RequestInputOf<A>,
+    timeoutMs = this.options.requestTimeoutMs,
+  ): Promise<ResponseOf<A>> {
     const said: string[] = []
     const known = [...this.#brokers].map(([nodeId, address]) => [`${nodeId}`, address] as const)
     for (let left = known.length; left > 0; left--) {
@@ -204,17 +208,47 @@ export class Cluster {
     for (const [name, address] of [...known, ...bootstrap]) {
       if (this.#isClosed) throw new ClosedError("the client")
       try {
-        return (await this.#ask(this.#peer(name, address), api, request)).response
+        return (await this.#peer(name, address).request(api, request, { timeoutMs })).response
       } catch (error) {
         if (!(error instanceof PeerError)) throw error
+        if (error.code === "unsupported") throw unsupported(api, error)
         said.push(`${address.host}:${address.port}: ${whatCame(error)}`)
       }
     }
     throw new ConnectionError(`no broker answers ${api.name}. ${said.join("; ")}`)
   }
 
-  #ask<A extends Api>(peer: Peer, api: A, request: RequestInputOf<A>): Promise<PeerAnswer<A>> {
-    return peer.request(api, request, { timeoutMs: this.options.requestTimeoutMs })
+  /**
+   * Asks one broker. The answer's memory is its own.
+   * Errors: ConnectionError, also where no such broker is known; BrokerError where it does not offer the API.
+   */
+  async ask<A extends Api>(
+    nodeId: number,
+    api: A,
+    request: RequestInputOf<A>,
+    timeoutMs = this.options.requestTimeoutMs,
+  ): Promise<ResponseOf<A>> {
+    if (this.#isClosed) throw new ClosedError("the client")
+    const peer = this.broker(nodeId)
+    if (peer === undefined) throw new ConnectionError(`broker ${nodeId} is not known`)
+    try {
+      return (await peer.request(api, request, { timeoutMs })).response
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error
+      if (error.code === "unsupported") throw unsupported(api, error)
+      const { host, port } = peer.address
+      throw new ConnectionError(`broker ${nodeId} at ${host}:${port} does not answer ${api.name}: ${whatCame(error)}`)
+    }
+  }
+
+  /** Ids of the brokers that are known; none before the first answer. */
+  get brokerIds(): number[] {
+    return [...this.#brokers.keys()]
+  }
+
+  /** Somebody has said where these brokers are. */
+  learn(brokers: readonly (PeerAddress & { readonly nodeId: number })[]): void {
+    for (const { nodeId, host, port } of brokers) this.#brokers.set(nodeId, { host, port })
   }
 
   close(): void {
@@ -225,6 +259,10 @@ export class Cluster {
     this.#waiting.clear()
     for (const run of waiting) run()
   }
+}
+
+function unsupported({ name }: Api, error: PeerError): BrokerError {
+  return new BrokerError(Errors.UNSUPPORTED_VERSION, name, error.message)
 }
 
 function whatCame({ code, message }: PeerError): string {

@@ -4,6 +4,7 @@
  * Owns the connections and what is made of it; closing it closes them all. Works with anything that speaks Kafka's protocol. Nothing here reaches the outside world but by `env`.
  */
 import type { Env } from "../env/env.js"
+import { Admin } from "./admin/admin.js"
 import { Cluster } from "./cluster.js"
 import { ClosedError, ConfigError } from "./errors.js"
 import { Consumer, type ConsumerOptions } from "./consumer/consumer.js"
@@ -12,6 +13,7 @@ import { GroupConsumer } from "./consumer/group/group-consumer.js"
 import type { FetcherOptions } from "./consumer/fetcher.js"
 import type { Reset } from "./consumer/position.js"
 import {
+  type AdminConfig,
   type ClientOptions,
   compressionOption,
   type ConsumerConfig,
@@ -123,6 +125,14 @@ export class ClientCore implements AsyncDisposable {
       retryBackoffMs: this.#retryBackoffMs,
       maxBlockMs: numberOption("maxBlockMs", config.maxBlockMs, 60_000, 1, dayMs),
     }
+  }
+
+  /** What operators and tools ask of a cluster. Errors: ConfigError. */
+  admin(config: AdminConfig = {}): Admin {
+    if (this.#isClosed) throw new ClosedError("the client")
+    return new Admin(this.env, this.#cluster, {
+      timeoutMs: numberOption("timeoutMs", config.timeoutMs, 60_000, 1, dayMs),
+    })
   }
 
   /** Closes what was made of it first, each in its own way, and then the connections. */

@@ -13,6 +13,15 @@ export class Client extends ClientCore {
   }
 }
 
+export type { Admin } from "./admin/admin.js"
+export type * from "./admin/cluster.js"
+export type * from "./admin/configs.js"
+export type * from "./admin/group-offsets.js"
+export type * from "./admin/groups.js"
+export type * from "./admin/records.js"
+export type * from "./admin/replicas.js"
+export type { CallOptions, Result } from "./admin/routing.js"
+export type * from "./admin/topics.js"
 export { bytes, type Codec, json, string } from "./codecs.js"
 export type { Consumer } from "./consumer/consumer.js"
 export type {
@@ -26,7 +35,7 @@ export type { RecordHandler } from "./consumer/group/record-work.js"
 export type { ConsumerRecord } from "./consumer/record.js"
 export type { PollOptions, TopicPartition } from "./consumer/record-reader.js"
 export * from "./errors.js"
-export type { ClientOptions, ConsumerConfig, GroupConsumerConfig, ProducerConfig } from "./options.js"
+export type { AdminConfig, ClientOptions, ConsumerConfig, GroupConsumerConfig, ProducerConfig } from "./options.js"
 export type { Header, Headers, HeaderValue } from "./producer/producer-batch.js"
 export type { Producer, ProducerRecord, RecordMetadata } from "./producer/producer.js"
 export type { StandardSchema } from "./standard-schema.js"

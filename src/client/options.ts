@@ -94,6 +94,11 @@ export interface GroupConsumerConfig extends Omit<ConsumerConfig, "partitions"> 
   readonly groupRemoteAssignor?: string
 }
 
+export interface AdminConfig {
+  /** How long a call is tried where it does not say. Default: 1 min. */
+  readonly timeoutMs?: number
+}
+
 const defaultPort = 9092
 
 export function parseBootstrap(bootstrap: string | readonly string[] = `127.0.0.1:${defaultPort}`): PeerAddress[] {

@@ -6,12 +6,13 @@
 import { readFileSync } from "node:fs"
 import type { BrokerId } from "../../base/ids.js"
 import { table } from "../text.js"
-import { ClusterError, type Reassignment } from "./cluster-admin.js"
+import type { Reassignment } from "../../client/index.js"
+import { CommandError, exitCodes, UsageError } from "../errors.js"
 import { type ClusterState, nameOf, readQuorum, readState } from "./cluster-state.js"
 import { lagging, some } from "./health.js"
-import { move } from "./moves.js"
+import { move, reassignAll } from "./moves.js"
 import { balancePlan, drainPlan, type Move, type Plan, placeTopic, target } from "./plan.js"
-import { notFound, type Session, type Told, UsageError } from "./session.js"
+import type { Session, Told } from "./session.js"
 
 export interface MoveFlags {
   readonly dryRun: boolean
@@ -33,7 +34,7 @@ export async function balance(session: Session, flags: MoveFlags & { readonly le
     return { data: { dryRun: true, moves, elections: misled.map(nameOf) }, text }
   }
   await carryOut(session, moves, flags)
-  const elected = await session.admin.electPreferredLeaders(null)
+  const elected = (await session.admin.electLeaders()).filter((each) => each.error === undefined && each.elected).length
   return {
     data: { moved: moves.length, elected },
     text: [`${some(moves.length, "partition")} moved, ${some(elected, "partition")} given to the preferred leader`],
@@ -50,7 +51,7 @@ export async function drain(session: Session, flags: MoveFlags, id: BrokerId): P
   // What was made meanwhile may have come to it.
   const left = (await readState(session.admin)).partitions.filter(({ replicas }) => replicas.includes(id))
   if (left.length > 0)
-    throw new ClusterError(
+    throw new CommandError(
       `broker ${id} holds ${some(left.length, "partition")} that came to it meanwhile (${left.slice(0, 3).map(nameOf).join(", ")}): run it again`,
     )
   return {
@@ -84,7 +85,11 @@ export async function reassign(session: Session, flags: ReassignFlags): Promise<
   else {
     if (flags.topic === undefined) throw new UsageError("--to needs --topic: whose replicas are to go there?")
     if (!state.partitions.some(({ topic }) => topic === flags.topic))
-      return { data: { error: "no such topic" }, text: [`there is no topic ${flags.topic}`], exitCode: notFound }
+      return {
+        data: { error: "no such topic" },
+        text: [`there is no topic ${flags.topic}`],
+        exitCode: exitCodes.notFound,
+      }
     moves = movesOf(placeTopic(state, flags.topic, flags.to!, flags.replicationFactor))
   }
   if (flags.dryRun) return { data: { dryRun: true, moves }, text: planText(moves) }
@@ -125,7 +130,10 @@ async function listOrCancel({ admin, say }: Session, flags: ReassignFlags): Prom
     }
   if (moving.length > 0) {
     say(`taking back ${some(moving.length, "reassignment")}`)
-    await admin.reassign(moving.map(({ topic, partition }) => ({ topic, partition, replicas: null })))
+    await reassignAll(
+      admin,
+      moving.map(({ topic, partition }) => ({ topic, partition, replicas: null })),
+    )
   }
   return { data: { cancelled: moving.length }, text: [`${some(moving.length, "reassignment")} taken back`] }
 }
@@ -144,7 +152,7 @@ function movesOfFile(state: ClusterState, path: string): Move[] {
     else if (replicas.length === 0) problems.push(`${name}: no replica is named`)
     else if (replicas.join() !== target(known).join()) moves.push({ topic, partition, replicas, before: target(known) })
   }
-  if (problems.length > 0) throw new ClusterError(`--plan ${path}: ${problems.slice(0, 10).join("; ")}`)
+  if (problems.length > 0) throw new CommandError(`--plan ${path}: ${problems.slice(0, 10).join("; ")}`)
   return moves
 }
 
@@ -176,7 +184,7 @@ async function carryOut(session: Session, moves: readonly Move[], { concurrency,
 }
 
 function movesOf(plan: Plan): readonly Move[] {
-  if ("impossible" in plan) throw new ClusterError(plan.impossible)
+  if ("impossible" in plan) throw new CommandError(plan.impossible)
   return plan.moves
 }
 
@@ -192,7 +200,7 @@ function brokerOrNothing(state: ClusterState, id: BrokerId): Told | undefined {
   return {
     data: { error: "no such broker" },
     text: [`there is no broker ${id}; there are ${ids.join(", ")}`],
-    exitCode: notFound,
+    exitCode: exitCodes.notFound,
   }
 }
 
@@ -207,11 +215,11 @@ export async function removeBroker(
   if (unknown !== undefined) return unknown
   const holds = state.partitions.filter(({ replicas }) => replicas.includes(id))
   if (holds.length > 0)
-    throw new ClusterError(
+    throw new CommandError(
       `broker ${id} holds ${some(holds.length, "partition")} (${holds.slice(0, 3).map(nameOf).join(", ")}): move them first with \`ottla cluster drain ${id}\``,
     )
   if (state.brokers.some((broker) => broker.id === id && !broker.fenced))
-    throw new ClusterError(`broker ${id} is running: stop it first, or it registers again at once`)
+    throw new CommandError(`broker ${id} is running: stop it first, or it registers again at once`)
   if (!flags.dryRun) await admin.unregisterBroker(id)
   return {
     data: { removed: id, dryRun: flags.dryRun },
@@ -229,17 +237,17 @@ export async function addController(
   if (match === null)
     throw new UsageError(`--at ${flags.at}: write where its controller listener is, e.g. CONTROLLER://10.0.0.4:9093`)
   const quorum = await readQuorum(admin)
-  if (typeof quorum === "string") throw new ClusterError(quorum)
-  if (quorum.voters.some((voter) => voter.id === id)) throw new ClusterError(`node ${id} votes already`)
+  if (typeof quorum === "string") throw new CommandError(quorum)
+  if (quorum.voters.some((voter) => voter.id === id)) throw new CommandError(`node ${id} votes already`)
   const observer = quorum.observers.find((each) => each.id === id)
   if (observer === undefined)
     return {
       data: { error: "no such observer" },
       text: [`no node ${id} follows the quorum: start it with controller.quorum.bootstrap.servers first`],
-      exitCode: notFound,
+      exitCode: exitCodes.notFound,
     }
   const endpoint = { name: match[1] ?? "CONTROLLER", host: match[2] ?? match[3]!, port: Number(match[4]) }
-  if (!flags.dryRun) await admin.addVoter(id, observer.directoryId, endpoint)
+  if (!flags.dryRun) await admin.addVoter({ id, directoryId: observer.directoryId, endpoint })
   return {
     data: { added: id, directoryId: observer.directoryId, dryRun: flags.dryRun },
     text: [`node ${id} ${flags.dryRun ? "would vote" : "votes"}`],
@@ -253,7 +261,7 @@ export async function removeController(
   id: BrokerId,
 ): Promise<Told> {
   const quorum = await readQuorum(admin)
-  if (typeof quorum === "string") throw new ClusterError(quorum)
+  if (typeof quorum === "string") throw new CommandError(quorum)
   const { voters } = quorum
   const voter = voters.find((each) => each.id === id)
   if (voter === undefined) {
@@ -261,20 +269,20 @@ export async function removeController(
     return {
       data: { error: "no such voter" },
       text: [`node ${id} is no voter; the voters are ${ids.join(", ")}`],
-      exitCode: notFound,
+      exitCode: exitCodes.notFound,
     }
   }
-  if (voters.length === 1) throw new ClusterError(`node ${id} is the only voter, and without one there is no cluster`)
+  if (voters.length === 1) throw new CommandError(`node ${id} is the only voter, and without one there is no cluster`)
   const late = lagging(quorum)
   const left = voters.filter((each) => each.id !== id)
   const ready = left.filter((each) => !late.includes(each.id)).length
   const majority = Math.floor(left.length / 2) + 1
   if (ready < majority)
-    throw new ClusterError(
+    throw new CommandError(
       `without node ${id} the quorum has ${left.length} voters and needs ${majority}, and ${ready} are there: bring ${late.filter((each) => each !== id).join(", ") || "another voter"} back first`,
     )
   const directoryId = flags.directory ?? voter.directoryId
-  if (!flags.dryRun) await admin.removeVoter(id, directoryId)
+  if (!flags.dryRun) await admin.removeVoter({ id, directoryId })
   return {
     data: { removed: id, directoryId, dryRun: flags.dryRun },
     text: [`node ${id} ${flags.dryRun ? "would vote" : "votes"} no more`],

@@ -4,7 +4,7 @@
  * Owns its shape and how it is put together from several answers, which may be a moment apart. What it means is for `health.ts` and `plan.ts` to say.
  */
 import type { BrokerId, Uuid } from "../../base/ids.js"
-import { ClusterError, type ClusterAdmin } from "./cluster-admin.js"
+import { type Admin, ClientError, type QuorumDescription, type QuorumMember } from "../../client/index.js"
 
 export interface BrokerState {
   readonly id: BrokerId
@@ -57,74 +57,106 @@ export interface ClusterState {
 }
 
 const machineSetting = "ottla.machine.id"
+/** Topics whose settings are asked for at once. */
+const describedTopicsMax = 500
+/** How long one broker is asked for what only it knows; one that is silent for longer is told as silent. */
+export const brokerTimeoutMs = 5_000
 
-export async function readState(admin: ClusterAdmin): Promise<ClusterState> {
-  const metadata = await admin.metadata()
-  const described = await admin.brokers()
-  const live = new Set(metadata.brokers.map(({ nodeId }) => nodeId))
-  const names = metadata.topics.flatMap(({ name }) => name ?? [])
+export async function readState(admin: Admin): Promise<ClusterState> {
+  const topics = await admin.describeTopics()
+  const described = await admin.describeCluster({ includeFenced: true })
   const [minIsrs, reassignments, quorum, brokers] = await Promise.all([
-    admin.topicSetting(names, "min.insync.replicas"),
-    admin.reassignments(),
+    minIsrsOf(
+      admin,
+      topics.map(({ name }) => name),
+    ),
+    admin.listPartitionReassignments(),
     readQuorum(admin),
     Promise.all(
-      described.brokers.map(async ({ brokerId: id, host, port, rack, isFenced }): Promise<BrokerState> => {
-        const fenced = isFenced || !live.has(id)
-        const machine = fenced ? undefined : await admin.brokerSetting({ id, host, port }, machineSetting)
-        return { id, host, port, rack, machine: machine || `broker ${id}`, fenced }
+      described.brokers.map(async ({ id, host, port, rack, isFenced }): Promise<BrokerState> => {
+        const machine = isFenced ? undefined : await machineOf(admin, id)
+        return { id, host, port, rack, machine: machine || `broker ${id}`, fenced: isFenced }
       }),
     ),
   ])
-  const partitions = metadata.topics.flatMap(({ name, partitions }) =>
-    partitions.map(({ partitionIndex, leaderId, replicaNodes, isrNodes }): PartitionState => {
-      const reassignment = reassignments.get(`${name}-${partitionIndex}`)
-      return {
-        topic: name ?? "",
-        partition: partitionIndex,
-        leader: leaderId,
-        replicas: replicaNodes,
-        isr: isrNodes,
-        // No more than there are replicas can be in sync.
-        minIsr: Math.min(Number(minIsrs.get(name ?? "") ?? 1), Math.max(1, replicaNodes.length)),
-        adding: reassignment?.adding ?? [],
-        removing: reassignment?.removing ?? [],
-      }
-    }),
+  const moving = new Map(reassignments.map((each) => [nameOf(each), each]))
+  const partitions = topics.flatMap((topic) =>
+    // One that was deleted meanwhile is none.
+    topic.error !== undefined
+      ? []
+      : topic.partitions.map(({ partition, leader, replicas, isr }): PartitionState => {
+          const reassignment = moving.get(nameOf({ topic: topic.name, partition }))
+          return {
+            topic: topic.name,
+            partition,
+            leader,
+            replicas,
+            isr,
+            // No more than there are replicas can be in sync.
+            minIsr: Math.min(minIsrs.get(topic.name) ?? 1, Math.max(1, replicas.length)),
+            adding: reassignment?.adding ?? [],
+            removing: reassignment?.removing ?? [],
+          }
+        }),
   )
   return {
-    clusterId: metadata.clusterId,
-    brokers: brokers.sort((a, b) => a.id - b.id),
+    clusterId: described.clusterId,
+    brokers,
     partitions: partitions.sort((a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : a.partition - b.partition)),
     quorum,
   }
 }
 
-export async function readQuorum(admin: ClusterAdmin): Promise<QuorumState | string> {
-  let answer: Awaited<ReturnType<ClusterAdmin["quorum"]>>
+/** `min.insync.replicas` by topic; topics that are gone meanwhile are left out. */
+async function minIsrsOf(admin: Admin, topics: readonly string[]): Promise<Map<string, number>> {
+  const setting = "min.insync.replicas"
+  const found = new Map<string, number>()
+  for (let from = 0; from < topics.length; from += describedTopicsMax) {
+    const resources = topics
+      .slice(from, from + describedTopicsMax)
+      .map((name) => ({ type: "topic", name, keys: [setting] }) as const)
+    for (const { name, error, ...each } of await admin.describeConfigs(resources)) {
+      const value = "configs" in each ? each.configs.find((config) => config.name === setting)?.value : undefined
+      if (value != null) found.set(name, Number(value))
+    }
+  }
+  return found
+}
+
+/** Undefined: it does not say, or does not answer. */
+async function machineOf(admin: Admin, id: BrokerId): Promise<string | undefined> {
+  const resources = [{ type: "broker", name: String(id), keys: [machineSetting] }] as const
+  const [told] = await admin.describeConfigs(resources, { timeoutMs: brokerTimeoutMs })
+  if (told === undefined || told.error !== undefined) return undefined
+  return told.configs.find(({ name }) => name === machineSetting)?.value ?? undefined
+}
+
+/** Or why it is not known. */
+export async function readQuorum(admin: Admin): Promise<QuorumState | string> {
+  let quorum: QuorumDescription
   try {
-    answer = await admin.quorum()
+    quorum = await admin.describeQuorum()
   } catch (error) {
-    if (!(error instanceof ClusterError)) throw error
+    if (!(error instanceof ClientError)) throw error
     return error.message
   }
-  const { leaderId, leaderEpoch, highWatermark, currentVoters, observers, nodes } = answer
-  const end = currentVoters.find(({ replicaId }) => replicaId === leaderId)?.logEndOffset ?? highWatermark
+  const { leaderId, leaderEpoch, highWatermark, voters, observers } = quorum
+  const end = voters.find(({ id }) => id === leaderId)?.logEndOffset ?? highWatermark
   // Times are the leader's; its own is now.
-  const nowMs = Math.max(0, ...[...currentVoters, ...observers].map(({ lastFetchTimestamp }) => lastFetchTimestamp))
-  const voter = (each: (typeof currentVoters)[number]): VoterState => ({
-    id: each.replicaId,
-    directoryId: each.replicaDirectoryId,
-    logEndOffset: each.logEndOffset,
-    lag: Math.max(0, end - each.logEndOffset),
-    silentMs:
-      each.replicaId === leaderId ? 0 : each.lastFetchTimestamp < 0 ? undefined : nowMs - each.lastFetchTimestamp,
-    endpoint: nodes.find(({ nodeId }) => nodeId === each.replicaId)?.listeners[0],
+  const nowMs = Math.max(0, ...[...voters, ...observers].map(({ lastFetchTimestamp }) => lastFetchTimestamp))
+  const voter = ({ id, directoryId, logEndOffset, lastFetchTimestamp, endpoints }: QuorumMember): VoterState => ({
+    id,
+    directoryId,
+    logEndOffset: Number(logEndOffset),
+    lag: Math.max(0, Number(end - logEndOffset)),
+    silentMs: id === leaderId ? 0 : lastFetchTimestamp < 0 ? undefined : nowMs - lastFetchTimestamp,
+    endpoint: endpoints[0],
   })
   return {
     leaderId,
     epoch: leaderEpoch,
-    highWatermark,
-    voters: currentVoters.map(voter),
+    highWatermark: Number(highWatermark),
+    voters: voters.map(voter),
     observers: observers.map(voter),
   }
 }

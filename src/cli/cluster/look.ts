@@ -3,11 +3,12 @@
  *
  * Owns the text and the data of these commands; they change nothing.
  */
+import type { Admin } from "../../client/index.js"
 import { sizeText, table } from "../text.js"
-import { type ClusterState, readQuorum, readState, type VoterState } from "./cluster-state.js"
+import { brokerTimeoutMs, type ClusterState, readQuorum, readState, type VoterState } from "./cluster-state.js"
 import { healthOf, isUnderReplicated, some } from "./health.js"
 import { loadsOf } from "./plan.js"
-import { ClusterError } from "./cluster-admin.js"
+import { CommandError } from "../errors.js"
 import type { Session, Told } from "./session.js"
 
 /** Names of partitions or nodes told with one problem. */
@@ -45,7 +46,7 @@ export async function brokers({ admin }: Session): Promise<Told> {
   const { replicas } = loadsOf(state)
   const rows = await Promise.all(
     state.brokers.map(async ({ id, host, port, rack, machine, fenced }) => {
-      const dirs = fenced ? undefined : await admin.logDirs({ host, port })
+      const dirs = fenced ? undefined : await directoriesOf(admin, id)
       return {
         id,
         host,
@@ -78,9 +79,18 @@ export async function brokers({ admin }: Session): Promise<Told> {
   return { data: rows, text }
 }
 
+/** Bytes in the log directories of one broker, and which of them have failed. Undefined: it does not answer. */
+async function directoriesOf(admin: Admin, id: number): Promise<{ bytes: number; failed: string[] } | undefined> {
+  const [told] = await admin.describeLogDirs([id], { timeoutMs: brokerTimeoutMs })
+  if (told === undefined || told.error !== undefined) return undefined
+  const bytes = told.directories.flatMap(({ replicas }) => replicas).reduce((sum, each) => sum + each.bytes, 0n)
+  const failed = told.directories.filter(({ error }) => error !== undefined).map(({ path }) => path)
+  return { bytes: Number(bytes), failed }
+}
+
 export async function quorum({ admin }: Session): Promise<Told> {
   const state = await readQuorum(admin)
-  if (typeof state === "string") throw new ClusterError(state)
+  if (typeof state === "string") throw new CommandError(state)
   const { leaderId, epoch, highWatermark } = state
   const row = (each: VoterState, role: string) => ({
     id: each.id,

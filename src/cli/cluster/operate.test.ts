@@ -4,6 +4,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
 import { type ClusterWorld, inClusterWorld } from "../../broker/testing/cluster-world.js"
+import { ClientCore } from "../../client/core.js"
+import { ClientError } from "../../client/errors.js"
 import { createTopics } from "../../protocol/messages/create-topics.js"
 import {
   type ReassignFlags,
@@ -14,8 +16,8 @@ import {
   removeBroker,
   removeController,
 } from "./change.js"
-import { ClusterAdmin, ClusterError } from "./cluster-admin.js"
 import { readState } from "./cluster-state.js"
+import { CommandError } from "../errors.js"
 import { brokers, health, quorum } from "./look.js"
 import { commandFor } from "./restart-command.js"
 import { rollingRestart, type Step } from "./rolling-restart.js"
@@ -33,7 +35,8 @@ async function operating(
     await t.startAll(settings(t), voters)
     await t.start(4, { ...settings(t), "process.roles": "broker" })
     const { env } = t.clients
-    const admin = new ClusterAdmin(env, [{ host: t.addressOf(1), port: 9092 }])
+    const client = new ClientCore(env, { bootstrap: `${t.addressOf(1)}:9092` })
+    const admin = client.admin({ timeoutMs: 15_000 })
     const lines: string[] = []
     const created = await t.ask(1, createTopics, {
       topics: [
@@ -49,14 +52,17 @@ async function operating(
     })
     assert.equal(created.topics[0]!.errorCode, 0)
     await story(t, { admin, env, say: (line) => lines.push(line), lines })
-    admin.close()
+    await client.close()
   })
 }
 
 const settings = (t: ClusterWorld) => ({ "controller.quorum.bootstrap.servers": t.servers(voters) })
 
 const refusedWith = (work: Promise<unknown>, pattern: RegExp) =>
-  assert.rejects(work, (error: Error) => error instanceof ClusterError && pattern.test(error.message))
+  assert.rejects(
+    work,
+    (error: Error) => (error instanceof CommandError || error instanceof ClientError) && pattern.test(error.message),
+  )
 
 test("health, brokers and quorum tell what there is; a dead broker is seen in each", async () => {
   await operating(async (t, session) => {
@@ -138,7 +144,9 @@ test("what is on its way is listed, and taken back", async () => {
     const [first] = (await readState(session.admin)).partitions
     const stranger = [1, 2, 3, 4].find((id) => !first!.replicas.includes(id))!
     t.crash(stranger)
-    await session.admin.reassign([{ topic: "t", partition: 0, replicas: [...first!.replicas.slice(0, 2), stranger] }])
+    await session.admin.alterPartitionReassignments([
+      { topic: "t", partition: 0, replicas: [...first!.replicas.slice(0, 2), stranger] },
+    ])
     assert.match(
       (await reassign(session, { ...noWay, list: true })).text.join("\n"),
       new RegExp(`t-0 .* ${stranger} +\\d`),
@@ -151,7 +159,7 @@ test("what is on its way is listed, and taken back", async () => {
 
 test("every node is restarted while all that was acknowledged stays writable, the leader of the quorum last", async () => {
   await operating(async (t, session) => {
-    const leader = (await session.admin.quorum()).leaderId
+    const leader = (await session.admin.describeQuorum()).leaderId
     const restart = async ({ id }: Step) => {
       await t.stop(id)
       await t.start(id, id === 4 ? { ...settings(t), "process.roles": "broker" } : settings(t))
@@ -172,7 +180,7 @@ test("a rolling restart begins not while something is wrong, skips no safety, an
       rollingRestart(session.admin, { ...options, only: [2], restart: async () => {} }, session),
       /node 2 did not stop: does --restart restart it/,
     )
-    await session.admin.reassign([{ topic: "t", partition: 0, replicas: [1] }])
+    await session.admin.alterPartitionReassignments([{ topic: "t", partition: 0, replicas: [1] }])
     await t.passTime(1000)
     await refusedWith(
       rollingRestart(session.admin, { ...options, only: [1] }, session),

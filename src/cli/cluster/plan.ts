@@ -5,7 +5,7 @@
  * another; as many racks as before or more; the first replica stays first, for it is the preferred leader; as few moves as will do.
  */
 import type { BrokerId } from "../../base/ids.js"
-import type { Reassignment } from "./cluster-admin.js"
+import type { Reassignment } from "../../client/index.js"
 import { type BrokerState, type ClusterState, nameOf, type PartitionState } from "./cluster-state.js"
 
 export type Plan = { readonly moves: readonly Move[] } | { readonly impossible: string }

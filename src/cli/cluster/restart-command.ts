@@ -4,11 +4,11 @@
  * Owns the template and the child process. The steps and their safety are in `rolling-restart.ts`.
  */
 import { spawn } from "node:child_process"
-import { ClusterError } from "./cluster-admin.js"
+import { CommandError, UsageError } from "../errors.js"
 import { readState } from "./cluster-state.js"
 import { healthOf, lossOf, some } from "./health.js"
 import { rollingRestart, type Step, stepsOf } from "./rolling-restart.js"
-import { type Session, type Told, UsageError } from "./session.js"
+import type { Session, Told } from "./session.js"
 
 export interface RestartFlags {
   readonly restart: string
@@ -60,18 +60,18 @@ async function dryRun({ admin }: Session, flags: RestartFlags): Promise<Told> {
 /** {id} and {host} of the node; a host comes from the cluster and must not be more than a host to the shell. */
 export function commandFor(template: string, { id, address }: Step): string {
   if (!/^[A-Za-z0-9._:%-]+$/.test(address.host))
-    throw new ClusterError(`node ${id} says its host is ${JSON.stringify(address.host)}, which is no host name`)
+    throw new CommandError(`node ${id} says its host is ${JSON.stringify(address.host)}, which is no host name`)
   return template.replaceAll("{id}", String(id)).replaceAll("{host}", address.host)
 }
 
 function run(command: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, { shell: true, stdio: ["ignore", 2, 2] })
-    child.on("error", (error) => reject(new ClusterError(`${command}: ${error.message}`)))
+    child.on("error", (error) => reject(new CommandError(`${command}: ${error.message}`)))
     child.on("exit", (code, signal) =>
       code === 0
         ? resolve()
-        : reject(new ClusterError(`${command} ended with ${signal ?? `exit code ${code}`}; nothing else is restarted`)),
+        : reject(new CommandError(`${command} ended with ${signal ?? `exit code ${code}`}; nothing else is restarted`)),
     )
   })
 }

@@ -8,7 +8,8 @@ import type { BrokerId } from "../../base/ids.js"
 import { NetworkError } from "../../env/env.js"
 import type { PeerAddress } from "../../net/peer.js"
 import { WireClient } from "../../net/wire-client.js"
-import { type ClusterAdmin, ClusterError } from "./cluster-admin.js"
+import { type Admin, ClientError } from "../../client/index.js"
+import { CommandError } from "../errors.js"
 import { type ClusterState, readState } from "./cluster-state.js"
 import { healthOf, lossOf } from "./health.js"
 import { pause, type Progress } from "./moves.js"
@@ -24,7 +25,7 @@ export interface Step {
 export interface RestartOptions {
   /** Only these; undefined: all. */
   readonly only: readonly BrokerId[] | undefined
-  /** Runs what restarts a node; rejects with ClusterError where it fails. */
+  /** Runs what restarts a node; rejects with CommandError where it fails. */
   readonly restart: (step: Step) => Promise<void>
   /** How long a node may take to go, and to come back with all its replicas in sync. */
   readonly timeoutMs: number
@@ -35,7 +36,7 @@ export interface RestartOptions {
 const lookIntervalMs = 500
 
 export async function rollingRestart(
-  admin: ClusterAdmin,
+  admin: Admin,
   options: RestartOptions,
   progress: Progress,
 ): Promise<readonly BrokerId[]> {
@@ -47,7 +48,7 @@ export async function rollingRestart(
     const state = await readState(admin)
     const unsafe = lossOf(state, new Set(step.ids))
     if (unsafe.length > 0 && !options.acceptUnavailability)
-      throw new ClusterError(
+      throw new CommandError(
         `${nodes(step.ids)} cannot be missed: ${unsafe.join("; ")}. Raise the replication factor, or insist with --accept-unavailability`,
       )
     say(`restarting ${nodes(step.ids)} (${index + 1} of ${steps.length})`)
@@ -72,7 +73,7 @@ export async function rollingRestart(
     await untilHealthy(admin, options, progress, `after ${nodes(step.ids)} came back`, first)
     say(`${nodes(step.ids)} is back and in sync after ${((env.clock.monotonicMs() - began) / 1000).toFixed(1)} s`)
   }
-  if (steps.length > 0) await admin.electPreferredLeaders(null)
+  if (steps.length > 0) await admin.electLeaders()
   return steps.flatMap(({ ids }) => ids)
 }
 
@@ -91,7 +92,7 @@ export function stepsOf(state: ClusterState, only: readonly BrokerId[] | undefin
       if (endpoint !== undefined && !steps.some(({ ids }) => ids.includes(id)))
         steps.push({ id, ids: [id], address: endpoint })
   const unknown = (only ?? []).filter((id) => !steps.some(({ ids }) => ids.includes(id)))
-  if (unknown.length > 0) throw new ClusterError(`there is no node ${unknown.join(", ")} in the cluster`)
+  if (unknown.length > 0) throw new CommandError(`there is no node ${unknown.join(", ")} in the cluster`)
   const leads = ({ ids }: Step) => Number(typeof quorum !== "string" && ids.includes(quorum.leaderId))
   return steps
     .filter(({ ids }) => only === undefined || ids.some((id) => only.includes(id)))
@@ -101,7 +102,7 @@ export function stepsOf(state: ClusterState, only: readonly BrokerId[] | undefin
 const nodes = (ids: readonly BrokerId[]): string => `node${ids.length === 1 ? "" : "s"} ${ids.join(", ")}`
 
 async function untilHealthy(
-  admin: ClusterAdmin,
+  admin: Admin,
   { timeoutMs }: RestartOptions,
   { env, say }: Progress,
   when: string,
@@ -117,12 +118,12 @@ async function untilHealthy(
       const missing = (before?.brokers ?? []).filter(({ id }) => !state.brokers.some((broker) => broker.id === id))
       if (missing.length > 0) problems.push(`${nodes(missing.map(({ id }) => id))} not there`)
     } catch (error) {
-      if (!(error instanceof ClusterError)) throw error
+      if (!(error instanceof ClientError)) throw error
       problems = [error.message]
     }
     if (problems.length === 0) return
     if (env.clock.monotonicMs() >= endMs)
-      throw new ClusterError(`${when} the cluster is not healthy: ${problems.join("; ")}`)
+      throw new CommandError(`${when} the cluster is not healthy: ${problems.join("; ")}`)
     const text = problems.join("; ")
     if (text !== told) say(`waiting: ${text}`)
     told = text
@@ -135,7 +136,7 @@ async function connect({ env }: Progress, address: PeerAddress): Promise<WireCli
     return await WireClient.connect(env.network, address)
   } catch (error) {
     if (!(error instanceof NetworkError)) throw error
-    throw new ClusterError(`${address.host}:${address.port} cannot be reached from here: ${error.message}`)
+    throw new CommandError(`${address.host}:${address.port} cannot be reached from here: ${error.message}`)
   }
 }
 
@@ -165,7 +166,7 @@ async function until(
 ): Promise<void> {
   const endMs = env.clock.monotonicMs() + timeoutMs
   while (!(await condition())) {
-    if (env.clock.monotonicMs() >= endMs) throw new ClusterError(otherwise)
+    if (env.clock.monotonicMs() >= endMs) throw new CommandError(otherwise)
     await pause(env, lookIntervalMs)
   }
 }

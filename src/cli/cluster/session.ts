@@ -1,20 +1,21 @@
 /**
- * One run of an `ottla cluster` command: from its flags to an exit code.
+ * One run of an `ottla cluster` command: what it tells, to people or to machines.
  *
- * Owns the connection's life, what goes to stdout (data) and to stderr (everything else), and the exit codes: 0 done, 1 refused, failed or unhealthy, 2 a wrong argument, 3 what was named is not there.
+ * Owns the shape of what these commands tell. The way to the cluster and the exit codes are `../session.ts`.
  */
-import { createNodeEnv } from "../../env/node/index.js"
-import type { PeerAddress } from "../../net/peer.js"
-import { ClusterAdmin, ClusterError } from "./cluster-admin.js"
-import type { Progress } from "./moves.js"
+import type { Env } from "../../env/env.js"
+import type { Admin } from "../../client/index.js"
+import { runSession, type SessionFlags } from "../session.js"
 
-export interface ClusterFlags {
-  readonly bootstrapServer: string
+export interface ClusterFlags extends SessionFlags {
   readonly json: boolean
 }
 
-export interface Session extends Progress {
-  readonly admin: ClusterAdmin
+export interface Session {
+  readonly admin: Admin
+  readonly env: Env
+  /** One line for whoever watches. */
+  say(line: string): void
 }
 
 export interface Told {
@@ -25,41 +26,9 @@ export interface Told {
   readonly exitCode?: number
 }
 
-const exitFailed = 1
-const exitUsage = 2
-
-/** A wrong argument. */
-export class UsageError extends Error {
-  override name = "UsageError"
-}
-
-export const notFound = 3
-
-export async function runCommand(flags: ClusterFlags, command: (session: Session) => Promise<Told>): Promise<void> {
-  const say = (line: string) => process.stderr.write(`ottla: ${line}\n`)
-  let admin: ClusterAdmin | undefined
-  try {
-    const addresses = parseServers(flags.bootstrapServer)
-    const env = createNodeEnv({ json: false })
-    admin = new ClusterAdmin(env, addresses)
-    const { data, text, exitCode } = await command({ admin, env, say })
+export const runCommand = (flags: ClusterFlags, command: (session: Session) => Promise<Told>): Promise<void> =>
+  runSession(flags, async (session) => {
+    const { data, text, exitCode } = await command(session)
     process.stdout.write(flags.json ? `${JSON.stringify(data, null, 2)}\n` : text.map((line) => `${line}\n`).join(""))
-    process.exitCode = exitCode ?? 0
-  } catch (error) {
-    if (!(error instanceof ClusterError || error instanceof UsageError)) throw error
-    say(error.message)
-    process.exitCode = error instanceof UsageError ? exitUsage : exitFailed
-  } finally {
-    admin?.close()
-  }
-}
-
-export function parseServers(text: string): PeerAddress[] {
-  return text.split(",").map((server) => {
-    const match = /^\s*(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})\s*$/.exec(server)
-    const port = Number(match?.[3])
-    if (match === null || port < 1 || port > 65535)
-      throw new UsageError(`--bootstrap-server ${server}: write it as host:port, e.g. 127.0.0.1:9092`)
-    return { host: match[1] ?? match[2]!, port }
+    return exitCode
   })
-}
