@@ -5,8 +5,9 @@
  * only when everything before it is processed. What `poll` or an iteration handed out is processed when more is asked for, or `commit` is called; what `run` hands out, when its handler has resolved.
  */
 import type { Env, Timer } from "../../../env/env.js"
+import { Errors } from "../../../protocol/errors.js"
 import type { Cluster } from "../../cluster.js"
-import { ClientError, ClosedError, ConfigError } from "../../errors.js"
+import { ClientError, ClosedError, ConfigError, GroupError } from "../../errors.js"
 import type { FetcherOptions } from "../fetcher.js"
 import { MissingTopics } from "../missing-topics.js"
 import type { Position, Reset } from "../position.js"
@@ -81,7 +82,7 @@ export class GroupConsumer extends RecordReader {
   readonly #onProcessed = new Set<() => void>()
   #askedMs: number
   #work: RecordWork | undefined
-  #run: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined
+  #run: { readonly end: () => void; readonly ended: Promise<void> } | undefined
   #commitTimer: Timer | undefined
   #topicTimer: Timer | undefined
   #isCommitting = false
@@ -316,8 +317,7 @@ export class GroupConsumer extends RecordReader {
   #end(error: ClientError): void {
     if (this.#ended !== undefined) return
     this.#ended = error
-    this.fail(error)
-    void this.#revoke(this.assignment, true)
+    void this.#revoke(this.assignment, true).then(() => this.fail(error))
   }
 
   // Commits
@@ -340,6 +340,13 @@ export class GroupConsumer extends RecordReader {
           `commit: offset of ${topic}-${partition} is ${offset}; it must be a bigint that is no less than 0n`,
         )
       const position = this.#assigned.get(partitionKey(topic, partition))?.position
+      // The group would take it from any member, and whoever has the partition now may be further.
+      if (position === undefined && this.options.topics.includes(topic))
+        throw new GroupError(
+          Errors.ILLEGAL_GENERATION,
+          `group ${this.options.groupId}: offsets of ${topic}-${partition} are not committed`,
+          "the partition is not assigned to this consumer now;",
+        )
       const leaderEpoch = position?.offset === Number(offset) ? position.offsetEpoch : -1
       return { topic, partition, offset: Number(offset), leaderEpoch, metadata }
     })
@@ -426,17 +433,20 @@ export class GroupConsumer extends RecordReader {
       throw new ConfigError(`order: "${order}" is neither "partition" nor "key"`)
     this.asked()
     const stop = new AbortController()
-    const end = () => stop.abort()
-    if (signal?.aborted === true) end()
-    signal?.addEventListener("abort", end, { once: true })
+    const end = () => {
+      work.halt()
+      stop.abort()
+    }
     const { promise: ended, resolve } = deferred()
     const work = new RecordWork(this.env, handler, { concurrency, order }, () => {
       if (work.failure !== undefined) end()
       this.#awake()
       this.wakeUp()
     })
+    if (signal?.aborted === true) end()
+    signal?.addEventListener("abort", end, { once: true })
     this.#work = work
-    this.#run = { stop, ended }
+    this.#run = { end, ended }
     try {
       await this.#runLoop(work, stop.signal)
     } finally {
@@ -492,7 +502,7 @@ export class GroupConsumer extends RecordReader {
     this.#tellWaiting()
     this.endReading()
     if (this.#run !== undefined) {
-      this.#run.stop.abort()
+      this.#run.end()
       await within(this.env, lastHandlersMs, this.#run.ended)
     }
     this.#loop.end()

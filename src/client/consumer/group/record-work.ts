@@ -158,8 +158,7 @@ export class RecordWork {
         // Who was told to stop may say so by throwing.
         if (!signal.aborted) {
           this.failure ??= { error }
-          this.#isStopped = true
-          this.#tellRoom()
+          this.halt()
         }
         ended(false)
       },
@@ -192,10 +191,15 @@ export class RecordWork {
     })
   }
 
-  /** Starts nothing more and tells the handlers that are running; resolves when they have ended, or after `withinMs`. Where each partition stands is still known. */
-  async stop(withinMs: number): Promise<void> {
+  /** Starts nothing more. */
+  halt(): void {
     this.#isStopped = true
     this.#tellRoom()
+  }
+
+  /** Starts nothing more and tells the handlers that are running; resolves when they have ended, or after `withinMs`. Where each partition stands is still known. */
+  async stop(withinMs: number): Promise<void> {
+    this.halt()
     await this.#end([...this.#partitions.values()], withinMs)
   }
 
