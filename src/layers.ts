@@ -6,7 +6,7 @@
  */
 export const layers: readonly (readonly string[])[] = [
   ["cli", "sim"],
-  ["broker"],
+  ["broker", "kafkajs"],
   ["coordinator", "client"],
   ["replication", "controller"],
   ["metadata"],
