@@ -15,13 +15,9 @@ export class Client extends ClientCore {
 
 export * from "./errors.js"
 export type { Consumer } from "./consumer/consumer.js"
-export type {
-  GroupConsumer,
-  OffsetAndMetadata,
-  RebalanceEvent,
-  RebalanceListener,
-  RunOptions,
-} from "./consumer/group/group-consumer.js"
+export type { OffsetAndMetadata } from "./consumer/group/commits.js"
+export type { GroupConsumer, RunOptions } from "./consumer/group/group-consumer.js"
+export type { RebalanceEvent, RebalanceListener } from "./consumer/group/rebalance-listeners.js"
 export type { RecordHandler } from "./consumer/group/record-work.js"
 export type { ConsumerRecord } from "./consumer/record.js"
 export type { PollOptions, TopicPartition } from "./consumer/record-reader.js"
