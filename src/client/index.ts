@@ -24,13 +24,9 @@ export type { CallOptions, Result } from "./admin/routing.js"
 export type * from "./admin/topics.js"
 export { bytes, type Codec, json, string } from "./codecs.js"
 export type { Consumer } from "./consumer/consumer.js"
-export type {
-  GroupConsumer,
-  OffsetAndMetadata,
-  RebalanceEvent,
-  RebalanceListener,
-  RunOptions,
-} from "./consumer/group/group-consumer.js"
+export type { OffsetAndMetadata } from "./consumer/group/commits.js"
+export type { GroupConsumer, RunOptions } from "./consumer/group/group-consumer.js"
+export type { RebalanceEvent, RebalanceListener } from "./consumer/group/rebalance-listeners.js"
 export type { RecordHandler } from "./consumer/group/record-work.js"
 export type { ConsumerRecord } from "./consumer/record.js"
 export type { PollOptions, TopicPartition } from "./consumer/record-reader.js"

@@ -24,6 +24,7 @@ import {
   writeSubscription,
 } from "./classic-payloads.js"
 import {
+  heartbeatTimeoutMs,
   type Identity,
   type Membership,
   type MembershipOptions,
@@ -58,8 +59,6 @@ interface Led {
 
 const protocolType = "consumer"
 const noGeneration = -1
-/** A join is answered when the last member is there; the broker takes a little longer than the time it gives them. */
-const joinMarginMs = 5_000
 
 export class ClassicMembership implements Membership {
   failure: ClientError | undefined
@@ -133,6 +132,14 @@ export class ClassicMembership implements Membership {
 
   // Joining
 
+  /**
+   * How long a join or a sync waits for the other members before it is sent again, which changes nothing at a coordinator that has it. One that lost its power does not, and nobody tells: the
+   * connection looks alive as long as nothing is sent on it.
+   */
+  get #parkedMs(): number {
+    return this.options.sessionTimeoutMs
+  }
+
   #join(): Outgoing {
     const { groupId, sessionTimeoutMs, rebalanceTimeoutMs, instanceId, topics, rackId, assignors } = this.options
     const owned = this.#isCooperative ? assignmentOf(this.#owned.values()) : emptyAssignment
@@ -155,7 +162,7 @@ export class ClassicMembership implements Membership {
         protocols: assignors.map((assignor) => ({ name: assignor.name, metadata: writeSubscription(assignor, said) })),
         reason: this.#reason,
       },
-      rebalanceTimeoutMs + joinMarginMs,
+      this.#parkedMs,
       (answer, nowMs) => this.#joined(answer, nowMs),
     )
   }
@@ -222,7 +229,7 @@ export class ClassicMembership implements Membership {
   // Syncing
 
   #sync(): Outgoing {
-    const { groupId, instanceId, rebalanceTimeoutMs } = this.options
+    const { groupId, instanceId } = this.options
     const led = this.#led
     const assignments =
       led === undefined || led.isSkipped
@@ -239,7 +246,7 @@ export class ClassicMembership implements Membership {
         protocolName: this.#protocolName,
         assignments,
       },
-      rebalanceTimeoutMs + joinMarginMs,
+      this.#parkedMs,
       (answer, nowMs) => this.#synced(answer, nowMs),
     )
   }
@@ -278,13 +285,13 @@ export class ClassicMembership implements Membership {
   // Being a member
 
   #heartbeat(nowMs: number): Outgoing {
-    const { groupId, instanceId, sessionTimeoutMs, requestTimeoutMs } = this.options
+    const { groupId, instanceId } = this.options
     this.#heardMs = nowMs
     const generationId = this.#generationId
     return outgoing(
       heartbeat,
       { groupId, generationId, memberId: this.#memberId, groupInstanceId: instanceId },
-      Math.min(sessionTimeoutMs, requestTimeoutMs),
+      heartbeatTimeoutMs(this.options),
       ({ errorCode }, answeredMs) => {
         if (errorCode !== Errors.NONE && generationId === this.#generationId) this.#onRefusal(errorCode, answeredMs)
         return errorCode

@@ -11,6 +11,7 @@ import { consumerGroupHeartbeat } from "../../../protocol/messages/consumer-grou
 import { type ClientError, GroupError } from "../../errors.js"
 import type { TopicPartition } from "../record-reader.js"
 import {
+  heartbeatTimeoutMs,
   type Identity,
   type Membership,
   type MembershipOptions,
@@ -88,8 +89,7 @@ export class ConsumerMembership implements Membership {
   }
 
   #heartbeat(nowMs: number, tellsAll: boolean): Outgoing {
-    const { groupId, memberId, instanceId, rackId, rebalanceTimeoutMs, topics, serverAssignor, requestTimeoutMs } =
-      this.options
+    const { groupId, memberId, instanceId, rackId, rebalanceTimeoutMs, topics, serverAssignor } = this.options
     const owned = tellsAll || this.#hasNews ? { topicPartitions: this.#ownedByTopic() } : {}
     const all: Partial<RequestInputOf<typeof consumerGroupHeartbeat>> = tellsAll
       ? {
@@ -108,7 +108,7 @@ export class ConsumerMembership implements Membership {
     return outgoing(
       consumerGroupHeartbeat,
       { groupId, memberId, memberEpoch: epoch, ...all, ...owned },
-      requestTimeoutMs,
+      heartbeatTimeoutMs(this.options),
       (answer, answeredMs) => {
         if (epoch === this.#epoch && !this.#isResting) this.#onAnswer(answer, answeredMs)
         return answer.errorCode

@@ -53,6 +53,9 @@ export class Coordinator {
       if (!(error instanceof PeerError)) throw error
       if (error.code === "unsupported")
         throw new GroupError(Errors.UNSUPPORTED_VERSION, `group ${this.groupId}`, error.message)
+      // What waits on the other connection waits for nobody.
+      if (address === this.#address) for (const peer of this.#peers.values()) peer.close()
+      if (address === this.#address) this.#peers.clear()
       this.moved(address)
       throw new ConnectionError(`group ${this.groupId}: ${error.message}`, error)
     }

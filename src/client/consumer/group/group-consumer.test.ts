@@ -144,6 +144,19 @@ for (const { name, config } of protocols) {
     }))
 }
 
+test("a join that waits at a broker which loses its power is sent again", () =>
+  inGroupWorld({ partitions: 2 }, async (t) => {
+    await t.produce(2)
+    const a = t.idle("a")
+    assert.equal((await a.consumer.poll({ max: 1 })).length, 1)
+    const b = t.member("b")
+    // The other has records in its hands, so that the group waits for it.
+    await t.passTime(5_000)
+    await t.world.crash("power")
+    a.read()
+    await t.settled([a, b], 30_000)
+  }))
+
 test("a member with nothing to do gets nothing", () =>
   inGroupWorld({ partitions: 1 }, async (t) => {
     const a = t.member("a")

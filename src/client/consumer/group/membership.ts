@@ -93,6 +93,10 @@ export interface Membership {
   leave(reason: string): Outgoing | undefined
 }
 
+/** So that one that is lost leaves time for another within the session. */
+export const heartbeatTimeoutMs = ({ sessionTimeoutMs, requestTimeoutMs }: MembershipOptions): number =>
+  Math.min(requestTimeoutMs, Math.max(1, Math.floor(sessionTimeoutMs / 3)))
+
 export const partitionKey = (topic: string, partition: number): string => `${topic}/${partition}`
 
 /** By topic, in the order they come. */

@@ -82,8 +82,8 @@ export class RecordWork {
     return this.#partitions.get(position)?.entries[0]?.offset
   }
 
-  get positions(): Iterable<Position> {
-    return this.#partitions.keys()
+  get positions(): readonly Position[] {
+    return [...this.#partitions.keys()]
   }
 
   add(position: Position, records: readonly ConsumerRecord[]): void {
@@ -222,6 +222,7 @@ export class RecordWork {
     partition.abort.abort()
     if (partition.isDropped) return
     partition.isDropped = true
+    position.isHeld = false
     this.#count -= partition.entries.length
     this.#tellRoom()
   }

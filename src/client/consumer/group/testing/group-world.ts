@@ -15,7 +15,8 @@ import type { SimulatedNode } from "../../../../sim/node.js"
 import { ClientCore } from "../../../core.js"
 import type { ClientOptions, GroupConsumerConfig } from "../../../options.js"
 import type { ConsumerRecord } from "../../record.js"
-import type { GroupConsumer, RebalanceEvent } from "../group-consumer.js"
+import type { GroupConsumer } from "../group-consumer.js"
+import type { RebalanceEvent } from "../rebalance-listeners.js"
 
 export type GroupConfig = Partial<GroupConsumerConfig>
 
