@@ -3,8 +3,25 @@
  *
  * Owns the tree of nouns and verbs; every verb's work is loaded when it is called.
  */
-import { buildApplication, buildCommand, buildRouteMap, run } from "@stricli/core"
+import {
+  buildApplication,
+  buildChoiceParser,
+  buildCommand,
+  buildRouteMap,
+  help,
+  proposeCompletions,
+  run,
+  version as versionFlag,
+} from "@stricli/core"
+import { benchRoutes } from "./bench-commands.js"
 import { clusterRoutes } from "./cluster/commands.js"
+import { completionScript, type Shell, shells } from "./completion.js"
+import { configRoutes } from "./config/commands.js"
+import type { DevFlags } from "./dev.js"
+import { groupRoutes } from "./group/commands.js"
+import { catCommand, consumeCommand, produceCommand, tailCommand } from "./records/commands.js"
+import { topicRoutes } from "./topic/commands.js"
+import { wholeNumber } from "./units.js"
 import { version } from "./version.js"
 
 interface StartFlags {
@@ -25,7 +42,7 @@ const serverStart = buildCommand({
   docs: {
     brief: "Run a broker until it is stopped",
     fullDescription:
-      "Runs a broker in the foreground. Reads Kafka's setting names from --config (a server.properties file) and --set, which wins. Without either it listens on 127.0.0.1:9092 and keeps its data in ./data. SIGINT or SIGTERM stops it cleanly.",
+      "Runs a broker in the foreground. Reads Kafka's setting names from --config (a server.properties file) and --set, which wins. Without either it listens on 127.0.0.1:9092 and keeps its data in ./data. SIGINT or SIGTERM stops it cleanly.\nExample: ottla server start --config server.properties --set log.dirs=/var/lib/ottla",
   },
   parameters: {
     flags: {
@@ -65,61 +82,123 @@ const serverStart = buildCommand({
   },
 })
 
-interface ExplainFlags {
-  readonly bootstrapServer: string
-  readonly output: "table" | "json"
-}
-
-const groupExplain = buildCommand({
+const devCommand = buildCommand({
   docs: {
-    brief: "Tell what happened to a consumer group, and why",
+    brief: "Run a broker on this machine for development",
     fullDescription:
-      "Prints the members of a group and who of them is late, how far the group is behind in each partition, and the last joins, departures and rebalances with their reasons. Example: ottla group explain billing --bootstrap-server 127.0.0.1:9092",
+      "As `server start`, with the topics that are wanted.\nExample: ottla dev --topic orders:6 --topic payments",
   },
   parameters: {
     flags: {
-      bootstrapServer: {
+      port: { kind: "parsed", parse: wholeNumber("--port", 1, 65535), brief: "Where it listens", default: "9092" },
+      data: {
         kind: "parsed",
         parse: String,
-        brief: "A broker, as host:port",
-        default: "127.0.0.1:9092",
-        placeholder: "host:port",
+        brief: "Where the data lies",
+        default: "./data",
+        placeholder: "directory",
       },
-      output: { kind: "enum", values: ["table", "json"], brief: "Form of what is printed", default: "table" },
+      topic: {
+        kind: "parsed",
+        parse: (text: string) => import("./dev.js").then(({ parseSeededTopic }) => parseSeededTopic(text)),
+        brief: "A topic that is to be there; may be given several times",
+        variadic: true,
+        optional: true,
+        placeholder: "name:partitions",
+      },
+      set: {
+        kind: "parsed",
+        parse: String,
+        brief: "One setting of the broker; may be given several times",
+        variadic: true,
+        optional: true,
+        placeholder: "name=value",
+      },
     },
-    aliases: { o: "output" },
-    positional: {
-      kind: "tuple",
-      parameters: [{ parse: String, brief: "The group's id", placeholder: "group" }],
-    },
+    aliases: { p: "port", t: "topic" },
   },
   loader: async () => {
-    const { explainGroupCommand } = await import("./group-explain.js")
-    return (flags: ExplainFlags, groupId: string) => explainGroupCommand(groupId, flags)
+    const { dev } = await import("./dev.js")
+    return (flags: DevFlags) => dev(flags)
+  },
+})
+
+const completion = buildCommand({
+  docs: {
+    brief: "Print what a shell needs to complete commands and names",
+    fullDescription: "Example: source <(ottla completion bash)",
+  },
+  parameters: {
+    positional: {
+      kind: "tuple",
+      parameters: [{ parse: buildChoiceParser(shells), brief: "bash, zsh or fish", placeholder: "shell" }],
+    },
+  },
+  func: (_flags: Record<never, never>, shell: Shell) => {
+    process.stdout.write(completionScript(shell))
   },
 })
 
 const app = buildApplication(
   buildRouteMap({
     routes: {
+      dev: devCommand,
       server: buildRouteMap({
         routes: { start: serverStart },
         docs: { brief: "Run a broker" },
       }),
+      topic: topicRoutes,
+      produce: produceCommand,
+      consume: consumeCommand,
+      cat: catCommand,
+      tail: tailCommand,
+      group: groupRoutes,
+      config: configRoutes,
       cluster: clusterRoutes,
-      group: buildRouteMap({
-        routes: { explain: groupExplain },
-        docs: { brief: "Look at consumer groups" },
-      }),
+      bench: benchRoutes,
+      completion,
     },
-    docs: { brief: "A commit log that Kafka clients cannot tell from Apache Kafka" },
+    docs: {
+      brief: "A commit log that Kafka clients cannot tell from Apache Kafka",
+      fullDescription:
+        "Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 refused or failed, 2 a wrong argument, 3 what was named is not there, 4 done in part, 124 nothing came in time.\nKafka's own tools, with their flags: ottla kafka topics|console-producer|console-consumer|consumer-groups|configs|storage|server-start|get-offsets|delete-records.\nExample: ottla dev --topic orders:6",
+    },
   }),
   {
     name: "ottla",
     versionInfo: { currentVersion: version },
     scanner: { caseStyle: "allow-kebab-for-camel" },
+    documentation: { caseStyle: "convert-camel-to-kebab", useAliasInUsageLine: true },
+  },
+  // Named one by one, since the parser's own would take -H away from headers.
+  {
+    help: help({
+      brief: "Tell how it is used, and end",
+      alias: "h",
+      defaultForRouteMap: true,
+      formatting: {
+        caseStyle: "convert-camel-to-kebab",
+        useAliasInUsageLine: true,
+        onlyRequiredInUsageLine: true,
+      },
+    }),
+    version: versionFlag({ brief: "Tell the version, and end", info: { currentVersion: version }, alias: "v" }),
   },
 )
 
 // The parser writes an exit code where Node has none yet, which its types do not say.
-await run(app, process.argv.slice(2), { process: process as typeof process & { exitCode: number } })
+const context = { process: process as typeof process & { exitCode: number } }
+// A reader that has seen enough, such as `head`.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error
+  process.exit(0)
+})
+const [first = "", ...rest] = process.argv.slice(2)
+if (first === "__complete") {
+  const found = await proposeCompletions(app, rest[0] === "--" ? rest.slice(1) : rest, context)
+  process.stdout.write(found.map(({ completion: text }) => `${text}\n`).join(""))
+} else {
+  await run(app, process.argv.slice(2), context)
+  // What the parser says of wrong arguments is below zero.
+  if (Number(process.exitCode) < 0) process.exitCode = Number(process.exitCode) === -1 ? 1 : 2
+}

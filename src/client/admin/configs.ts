@@ -83,7 +83,7 @@ const textOf = (resource: ConfigResource): string =>
 
 export async function describeConfigs(
   routing: Routing,
-  resources: readonly (ConfigResource & { readonly keys?: readonly string[] })[],
+  resources: readonly (ConfigResource & { readonly keys?: readonly string[] | undefined })[],
   { includeSynonyms = false, includeDocumentation = false, ...options }: DescribeConfigsOptions = {},
 ): Promise<Result<ConfigResource, { readonly configs: readonly ConfigEntry[] }>[]> {
   type Item = (typeof resources)[number]

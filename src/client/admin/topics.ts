@@ -24,9 +24,9 @@ import {
 export interface NewTopic {
   readonly name: string
   /** Default: the broker's `num.partitions`. */
-  readonly partitions?: number
+  readonly partitions?: number | undefined
   /** Default: the broker's `default.replication.factor`. */
-  readonly replicationFactor?: number
+  readonly replicationFactor?: number | undefined
   /** Brokers of each partition, the preferred leader first; instead of the two numbers. */
   readonly assignments?: readonly (readonly number[])[]
   readonly configs?: Readonly<Record<string, string>>
@@ -78,6 +78,9 @@ export interface ValidateOptions extends CallOptions {
   /** Decides and answers, and changes nothing. */
   readonly validateOnly?: boolean
 }
+
+const absence = (name: string | null, errorCode: number): string | undefined =>
+  errorCode === Errors.UNKNOWN_TOPIC_OR_PARTITION ? `there is no topic ${name}` : undefined
 
 const noTopicId = "AAAAAAAAAAAAAAAAAAAAAA"
 /** Partitions asked for at once. */
@@ -137,7 +140,8 @@ export async function deleteTopics(
       batch,
       (name) => name,
       answer.responses.map((topic) => [topic.name ?? "", topic] as const),
-      ({ name, errorCode, errorMessage }) => outcome(errorCode, `topic ${name}`, {}, errorMessage),
+      ({ name, errorCode, errorMessage }) =>
+        outcome(errorCode, `topic ${name}`, {}, absence(name, errorCode) ?? errorMessage),
     )
   })
   return results(
@@ -212,10 +216,8 @@ export async function describeTopics(
       (name) => name,
       topics.map((topic) => [topic.name, topic] as const),
       (topic): Outcome<TopicDescription> => {
-        if (topic.errorCode === Errors.UNKNOWN_TOPIC_OR_PARTITION)
-          return outcome(topic.errorCode, `topic ${topic.name}`, topic, `there is no topic ${topic.name}`)
-        const { topicId, isInternal, partitions } = topic
-        return outcome(topic.errorCode, `topic ${topic.name}`, { topicId, isInternal, partitions })
+        const { name, errorCode, topicId, isInternal, partitions } = topic
+        return outcome(errorCode, `topic ${name}`, { topicId, isInternal, partitions }, absence(name, errorCode))
       },
     )
   })

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { explainGroup, notAwaited } from "../protocol/messages/explain-group.js"
-import { textOf } from "./group-explain.js"
-import { durationText, table } from "./text.js"
+import { explainGroup, notAwaited } from "../../protocol/messages/explain-group.js"
+import { textOf } from "./explain.js"
+import { durationText, table } from "../text.js"
 
 test("a duration is told in two units at most", () => {
   assert.deepEqual([80, 2500, 250_000, 3_600_000, 97_200_000].map(durationText), [
