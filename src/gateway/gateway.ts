@@ -6,7 +6,6 @@
 import { createHash } from "node:crypto"
 import { type Context, Hono } from "hono"
 import { ClientCore } from "../client/core.js"
-import { Consumer } from "../client/consumer/consumer.js"
 import { parseBootstrap } from "../client/options.js"
 import type { Env } from "../env/env.js"
 import { adminRoutes } from "./admin-routes.js"
@@ -34,12 +33,14 @@ export interface GatewayOptions {
   /** What is known beside what the gateway can find out by itself. */
   readonly probes?: { metrics?(): string | Promise<string>; readiness?(): readonly Check[] | Promise<readonly Check[]> }
   /** Makes a consumer that is a member of a group. */
-  readonly openGroupConsumer: (client: ClientCore) => OpenGroupConsumer
+  readonly openGroupConsumer: OpenGroupConsumer
 }
 
 /** How long a record may take; what is not stored by then is answered with 504. */
 export const deliveryTimeoutMs = 30_000
 const requestTimeoutMs = 15_000
+/** How long requests that are under way may take when the gateway stops. */
+const stopWaitMsMax = 5_000
 /** Requests that come together go together. */
 const lingerMs = 1
 const batchBytes = 256 << 10
@@ -57,13 +58,7 @@ export class Gateway {
     private readonly options: GatewayOptions,
   ) {
     const { bootstrap } = options
-    this.#client = new ClientCore(env, {
-      bootstrap,
-      clientId: "ottla-gateway",
-      requestTimeoutMs,
-      metadataMaxAgeMs: 60_000,
-      allowAutoTopicCreation: false,
-    })
+    this.#client = this.#newClient()
     const lookup = new Lookup(env, parseBootstrap(bootstrap), requestTimeoutMs)
     const services: Services = {
       env,
@@ -71,27 +66,20 @@ export class Gateway {
       producer: this.#client.producer({ lingerMs, batchBytes, deliveryTimeoutMs, maxBlockMs: requestTimeoutMs }),
       occupancy: new Occupancy(),
       idempotency: new Idempotency(env.clock),
-      groups: new GroupSessions(env, options.openGroupConsumer(this.#client)),
+      groups: new GroupSessions(env, options.openGroupConsumer),
       probes: this.#probes(lookup),
       bodyBytesMax: options.bodyBytesMax ?? bodyBytesMaxDefault,
-      reader: (topic, partitions, from) =>
-        new Consumer(env, lookup.cluster, {
-          topics: [],
+      reader: (topic, partitions, from) => {
+        const client = this.#newClient()
+        const consumer = client.consumer({
           partitions: partitions.map((partition) => ({ topic, partition })),
           from,
-          resetTo: "earliest",
-          maxWaitMs: 500,
-          minBytes: 1,
           maxBytes: readAheadBytes,
-          partitionMaxBytes: readAheadBytes,
+          maxPartitionBytes: readAheadBytes,
           bufferBytes: readAheadBytes,
-          isReadCommitted: false,
-          rackId: "",
-          requestTimeoutMs,
-          retryBackoffMs: 100,
-          metadataMaxAgeMs: 60_000,
-          maxBlockMs: requestTimeoutMs,
-        }),
+        })
+        return { consumer, close: () => client.close() }
+      },
     }
     this.#services = services
     this.routes = [
@@ -102,6 +90,16 @@ export class Gateway {
       ...probeRoutes(services),
     ]
     this.#serve()
+  }
+
+  #newClient(): ClientCore {
+    return new ClientCore(this.env, {
+      bootstrap: this.options.bootstrap,
+      clientId: "ottla-gateway",
+      requestTimeoutMs,
+      metadataMaxAgeMs: 60_000,
+      allowAutoTopicCreation: false,
+    })
   }
 
   /** Answers one request. Never rejects. */
@@ -205,6 +203,7 @@ export class Gateway {
     if (this.#isClosed) return
     this.#isClosed = true
     await this.#services.groups.close()
+    await this.#services.occupancy.empty(this.env.timers, stopWaitMsMax)
     await this.#client.close()
     this.#services.lookup.close()
   }

@@ -33,6 +33,7 @@ export interface GroupConsumerConfig {
   readonly maxPollIntervalMs: number
 }
 
+/** Makes a consumer with connections of its own: answers of one connection come in order, and this one's wait for records. */
 export type OpenGroupConsumer = (config: GroupConsumerConfig) => GroupConsumer
 
 export const leaseMsDefault = 60_000

@@ -112,7 +112,7 @@ export async function groupLag(lookup: Lookup, group: string): Promise<Partition
   const answer = await lookup.askCoordinator(
     group,
     offsetFetch,
-    { groupId: group, topics: null, groups: [{ groupId: group, topics: null }] },
+    { groupId: "", topics: [], groups: [{ groupId: group, topics: null }] },
     ({ errorCode, groups }) => groups[0]?.errorCode ?? errorCode,
   )
   const topics = answer.groups[0]?.topics ?? answer.topics

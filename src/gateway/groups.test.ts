@@ -121,7 +121,7 @@ test("what cannot be is refused, and nothing is committed", () =>
       [offsets, { offsets: { t: { 2: 0 } } }, 404, "partition"],
       [offsets, { offsets: { none: { 0: 0 } } }, 404, "topic"],
       [offsets, { offsets: { other: { 0: 0 } } }, 409, "offsets.other.0"],
-      [offsets, { offsets: [1] }, 400, "offsets"],
+      [offsets, { offsets: 5 }, 400, "offsets"],
       [offsets, { offset: {} }, 400, "offset"],
       [offsets, '{"offsets":{"t":{"0":1}', 400, "body"],
       [seek, { topic: "t", partition: 0 }, 400, "offset"],

@@ -4,6 +4,7 @@
  * Owns the bounds, and the counts against those that all requests share. What is above a bound is refused with when to try again, never queued.
  */
 import { Buffer } from "node:buffer"
+import type { Timers } from "../env/env.js"
 import { Problem, tooMany } from "./problem.js"
 
 /** Requests being served. */
@@ -27,6 +28,7 @@ export class Occupancy {
   #requests = 0
   #bodyBytes = 0
   #streams = 0
+  readonly #emptied: (() => void)[] = []
 
   get requests(): number {
     return this.#requests
@@ -47,6 +49,19 @@ export class Occupancy {
 
   leave(): void {
     this.#requests--
+    if (this.#requests === 0) for (const told of this.#emptied.splice(0)) told()
+  }
+
+  /** Resolves when nothing is being served any more, at the latest after `waitMs`. */
+  async empty(timers: Timers, waitMs: number): Promise<void> {
+    if (this.#requests === 0) return
+    await new Promise<void>((resolve) => {
+      const timer = timers.after(waitMs, resolve)
+      this.#emptied.push(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
   }
 
   takeStream(): void {

@@ -5,7 +5,7 @@
  * following are the client's.
  */
 import { Cluster, type ClusterOptions, type TopicView } from "../client/cluster.js"
-import { BrokerError, ConnectionError, TimeoutError } from "../client/errors.js"
+import { BrokerError, ClosedError, ConnectionError, TimeoutError } from "../client/errors.js"
 import type { ConsumerRecord } from "../client/consumer/record.js"
 import type { Env } from "../env/env.js"
 import { PeerError } from "../net/peer.js"
@@ -42,6 +42,7 @@ export interface FetchedRecords {
 
 export class Lookup {
   readonly cluster: Cluster
+  #isClosed = false
 
   constructor(
     readonly env: Env,
@@ -69,6 +70,7 @@ export class Lookup {
   async find(topic: string): Promise<TopicView> {
     const deadlineMs = this.env.clock.monotonicMs() + topicWaitMsMax
     for (;;) {
+      if (this.#isClosed) throw new ClosedError("the gateway")
       const known = this.known(topic)
       if (known !== undefined) return known
       await new Promise<void>((resolve) => this.cluster.onRefreshed(resolve))
@@ -180,7 +182,7 @@ export class Lookup {
     errorOf: (answer: ResponseOf<A>) => number,
   ): Promise<ResponseOf<A>> {
     return this.#again(`group ${group}`, async () => {
-      const { coordinators } = await this.ask(findCoordinator, { key: group, keyType: 0, coordinatorKeys: [group] })
+      const { coordinators } = await this.ask(findCoordinator, { key: "", keyType: 0, coordinatorKeys: [group] })
       const [found] = coordinators
       if (found === undefined || found.errorCode !== Errors.NONE)
         return { errorCode: found?.errorCode ?? Errors.COORDINATOR_NOT_AVAILABLE }
@@ -239,6 +241,7 @@ export class Lookup {
   }
 
   close(): void {
+    this.#isClosed = true
     this.cluster.close()
   }
 }

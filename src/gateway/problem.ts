@@ -185,7 +185,10 @@ export function problemOf(error: unknown): Problem | undefined {
   if (error instanceof Problem) return error
   if (!(error instanceof ClientError)) return undefined
   const known = mappings[error.code]
-  const kafka = known?.kafka ?? (isErrorName(error.code) ? error.code : "UNKNOWN_SERVER_ERROR")
+  // A broker's INVALID_CONFIG is Kafka's; that of a client is an argument that cannot be.
+  const kafka =
+    (error instanceof BrokerError ? undefined : known?.kafka) ??
+    (isErrorName(error.code) ? error.code : "UNKNOWN_SERVER_ERROR")
   const status = known?.status ?? (error.retriable ? 503 : error instanceof BrokerError ? 400 : 500)
   const remedy = known?.remedy ?? (error.retriable ? later : undefined)
   return new Problem({

@@ -138,7 +138,7 @@ export function readRoutes(services: Services): Route[] {
         const wanted = query.partition === undefined ? partitions.map((_, index) => index) : [query.partition]
         const cursor = await startOf(services, topic, wanted, context.req.header("last-event-id"), query.from)
         services.occupancy.takeStream()
-        const consumer = services.reader(topic, wanted, query.from)
+        const { consumer, close } = services.reader(topic, wanted, query.from)
         for (const [partition, offset] of cursor) consumer.seek(topic, partition, BigInt(offset))
         const asLines = accepts(context, ndjson)
         const leaving = new AbortController()
@@ -147,7 +147,7 @@ export function readRoutes(services: Services): Route[] {
           streamOf(events, () => {
             leaving.abort()
             services.occupancy.endStream()
-            void consumer.close()
+            void close()
           }),
           { headers: { "content-type": asLines ? ndjson : "text/event-stream", "cache-control": "no-store" } },
         )

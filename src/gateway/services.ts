@@ -26,6 +26,11 @@ export interface Probes {
   readiness(): Promise<readonly Check[]>
 }
 
+export interface Reader {
+  readonly consumer: Consumer
+  close(): Promise<void>
+}
+
 export interface Services {
   readonly env: Env
   readonly lookup: Lookup
@@ -35,6 +40,6 @@ export interface Services {
   readonly groups: GroupSessions
   readonly probes: Probes
   readonly bodyBytesMax: number
-  /** A consumer without a group, of partitions of one topic; its owner closes it. */
-  reader(topic: string, partitions: readonly number[], from: Reset): Consumer
+  /** A consumer without a group, of partitions of one topic, with connections of its own: answers of one connection come in order, and this one's wait for records. */
+  reader(topic: string, partitions: readonly number[], from: Reset): Reader
 }

@@ -4,8 +4,7 @@
  * Owns no rules of groups: what is tested with it is what the gateway makes of a consumer.
  */
 import assert from "node:assert/strict"
-import { Consumer } from "../../client/consumer/consumer.js"
-import type { ClientCore } from "../../client/core.js"
+import { ClientCore } from "../../client/core.js"
 import { parseBootstrap } from "../../client/options.js"
 import type { Env } from "../../env/env.js"
 import { offsetCommit } from "../../protocol/messages/offset-commit.js"
@@ -13,11 +12,11 @@ import type { OpenGroupConsumer } from "../group-sessions.js"
 import { Lookup } from "../lookup.js"
 
 export const openPlainGroupConsumer =
-  (env: Env, bootstrap: string) =>
-  (client: ClientCore): OpenGroupConsumer =>
+  (env: Env, bootstrap: string): OpenGroupConsumer =>
   ({ groupId, topics, from }) => {
     const lookup = new Lookup(env, parseBootstrap(bootstrap), 15_000)
-    const consumer: Consumer = client.consumer({ topics, from })
+    const client = new ClientCore(env, { bootstrap })
+    const consumer = client.consumer({ topics, from })
     const assigned = () =>
       topics.flatMap((topic) => (lookup.known(topic)?.partitions ?? []).map((_, partition) => ({ topic, partition })))
     assigned()
@@ -48,7 +47,7 @@ export const openPlainGroupConsumer =
           for (const partition of topic.partitions) assert.equal(partition.errorCode, 0)
       },
       async close() {
-        await consumer.close()
+        await client.close()
         lookup.close()
       },
     }
