@@ -36,7 +36,7 @@ const escapes: Readonly<Record<string, string>> = {
   '"': "&quot;",
   "'": "&#39;",
 }
-const escape = (text: string): string => text.replace(/[&<>"']/g, (each) => escapes[each]!)
+const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (each) => escapes[each]!)
 
 export function docsPage(document: JsonSchema): string {
   const info = document.info as { title: string; version: string; description: string }
@@ -48,8 +48,8 @@ export function docsPage(document: JsonSchema): string {
       if (!byTag.has(tag)) byTag.set(tag, [])
       byTag.get(tag)!.push(article(method.toUpperCase(), path, operation))
     }
-  const sections = [...byTag].map(([tag, articles]) => `<h2>${escape(tag)}</h2>${articles.join("")}`)
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escape(info.title)}</title><style>${docsStyle}</style></head><body><h1>${escape(info.title)} ${escape(info.version)}</h1><p>${escape(info.description)}</p><p><a href="openapi.json">openapi.json</a></p>${sections.join("")}</body></html>`
+  const sections = [...byTag].map(([tag, articles]) => `<h2>${escapeHtml(tag)}</h2>${articles.join("")}`)
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeHtml(info.title)}</title><style>${docsStyle}</style></head><body><h1>${escapeHtml(info.title)} ${escapeHtml(info.version)}</h1><p>${escapeHtml(info.description)}</p><p><a href="openapi.json">openapi.json</a></p>${sections.join("")}</body></html>`
 }
 
 function article(method: string, path: string, operation: Operation): string {
@@ -59,13 +59,13 @@ function article(method: string, path: string, operation: Operation): string {
   )
   const answers = Object.entries(responses).map(([status, each]) => row(status, each.description))
   const bodies = Object.entries(requestBody?.content ?? {}).map(
-    ([type, { schema }]) => `<p>Body: ${escape(type)}</p><pre>${escape(JSON.stringify(schema, null, 2))}</pre>`,
+    ([type, { schema }]) => `<p>Body: ${escapeHtml(type)}</p><pre>${escapeHtml(JSON.stringify(schema, null, 2))}</pre>`,
   )
-  return `<article><h3>${method} ${escape(path)}</h3><p>${escape(summary)}. ${escape(description ?? "")}</p>${table(rows)}${bodies.join("")}${table(answers)}</article>`
+  return `<article><h3>${method} ${escapeHtml(path)}</h3><p>${escapeHtml(summary)}. ${escapeHtml(description ?? "")}</p>${table(rows)}${bodies.join("")}${table(answers)}</article>`
 }
 
 const table = (rows: readonly string[]): string => (rows.length === 0 ? "" : `<table>${rows.join("")}</table>`)
-const row = (name: string, text: string): string => `<tr><td>${escape(name)}</td><td>${escape(text)}</td></tr>`
+const row = (name: string, text: string): string => `<tr><td>${escapeHtml(name)}</td><td>${escapeHtml(text)}</td></tr>`
 
 function typeText({ type, enum: values, minimum, maximum, default: fallback }: JsonSchema): string {
   const parts = [

@@ -3,7 +3,7 @@
  *
  * Owns what is refused before anything looks at it: bytes that are no UTF-8, text that is no JSON, nesting that is too deep, and a name that is there twice in one object (which one counts depends on who reads it). Nothing here depends on what the JSON means.
  */
-import { Buffer, isUtf8 } from "node:buffer"
+import { type Buffer, isUtf8 } from "node:buffer"
 import { badField } from "./problem.js"
 
 /** Objects and arrays within each other. */

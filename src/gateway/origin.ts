@@ -6,7 +6,6 @@
 import { Problem } from "./problem.js"
 
 const loopbackNames = new Set(["localhost", "127.0.0.1", "[::1]"])
-export const isLoopback = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|::1)$/.test(host)
 
 const refused = (field: string, detail: string, remedy: string, status = 403): Problem =>
   new Problem({ status, slug: "refused-origin", title: "The request is refused", field, detail, remedy })

@@ -3,7 +3,7 @@
  *
  * Owns what is checked before anything is written (so that a bad request writes nothing), and the answer of each record. Nothing waits for one record before it sends the next: requests that are there together go into the same batches.
  */
-import { Buffer } from "node:buffer"
+import type { Buffer } from "node:buffer"
 import * as v from "valibot"
 import type { TopicView } from "../client/cluster.js"
 import type { RecordMetadata } from "../client/producer/producer.js"
@@ -11,7 +11,7 @@ import type { Outcome } from "./idempotency.js"
 import { batchRecordsMax } from "./limits.js"
 import { storeLines } from "./produce-lines.js"
 import { type RecordInput, recordSchema, recordWithIdSchema, toProducerRecord, topicNameSchema } from "./payload.js"
-import { defect, Problem, problemOf, unknownPartition } from "./problem.js"
+import { defect, type Problem, problemOf, unknownPartition } from "./problem.js"
 import { type Call, type Route, route } from "./route.js"
 import type { Services } from "./services.js"
 
