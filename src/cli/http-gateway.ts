@@ -6,8 +6,8 @@
 import { type HttpListener, isLoopbackHost } from "../config/http-listeners.js"
 import type { ServerConfig } from "../config/server-config.js"
 import type { Env } from "../env/env.js"
-import { openGroupConsumer } from "../gateway/client-group-consumer.js"
-import { Gateway, type GatewayOptions } from "../gateway/gateway.js"
+import type { GatewayOptions } from "../gateway/gateway.js"
+import type { LoadedGateway } from "./http-listener.js"
 import { HttpServer } from "./http-server.js"
 import { version } from "./version.js"
 
@@ -37,7 +37,7 @@ const urlOf = ({ host, port }: HttpListener): string => `http://${host.includes(
 
 export class HttpGateway {
   readonly #server = new HttpServer()
-  #gateway: Gateway | undefined
+  #gateway: Promise<LoadedGateway> | undefined
   #urls: string[] = []
 
   private constructor(
@@ -84,26 +84,34 @@ export class HttpGateway {
     return this.#urls
   }
 
-  /** There is a cluster to talk to. */
+  /** There is a cluster to talk to. What it takes is loaded now, and requests wait for that. */
   serve(bootstrap: readonly string[], probes?: GatewayOptions["probes"]): void {
     if (this.#urls.length === 0) return
     const { env, settings } = this
-    const gateway = new Gateway(env, {
-      bootstrap,
-      version,
-      isOnLoopback: settings.listeners.every(({ host }) => isLoopbackHost(host)),
-      bodyBytesMax: settings.bodyBytesMax,
-      openGroupConsumer: openGroupConsumer(env, bootstrap),
-      ...(probes !== undefined && { probes }),
+    const loading = import("./http-listener.js").then(({ loadGateway }) => {
+      const gateway = loadGateway(env, {
+        bootstrap,
+        version,
+        isOnLoopback: settings.listeners.every(({ host }) => isLoopbackHost(host)),
+        bodyBytesMax: settings.bodyBytesMax,
+        ...(probes !== undefined && { probes }),
+      })
+      this.#server.handle(gateway.listener)
+      return gateway
     })
-    this.#gateway = gateway
-    this.#server.handle((request) => gateway.fetch(request))
+    loading.catch((error: unknown) =>
+      env.log.log("error", "the HTTP API could not be loaded", { error: String(error) }),
+    )
+    this.#gateway = loading
+    this.#server.handle((incoming, outgoing) => {
+      loading.then(({ listener }) => listener(incoming, outgoing)).catch(() => outgoing.destroy())
+    })
   }
 
   /** What was taken is answered, consumers leave their groups, and the sockets are closed. */
   async close(): Promise<void> {
     this.#server.stopAccepting()
-    await this.#gateway?.close()
+    await (await this.#gateway)?.close()
     this.#server.close()
   }
 }

@@ -1,14 +1,13 @@
 /**
  * The sockets of the HTTP API.
  *
- * Owns Node's HTTP server: where it listens, how long a request may take to come in, how many connections there are, and the end of them. What a request means is `handle`'s, which may be put in place after the sockets are.
+ * Owns Node's HTTP server: where it listens, how long a request may take to come in, how many connections there are, and the end of them. What a request means is another's, who may come after the sockets.
  */
-import { createServer, type Server } from "node:http"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import { getRequestListener } from "@hono/node-server"
 import type { HttpListener } from "../config/http-listeners.js"
 
-export type HttpHandler = (request: Request) => Promise<Response>
+export type HttpListenerFunction = (incoming: IncomingMessage, outgoing: ServerResponse) => void
 
 /** Connections of one listener; more are closed at once. */
 export const httpConnectionsMax = 2_000
@@ -20,25 +19,21 @@ const keepAliveTimeoutMs = 60_000
 const headerBytesMax = 16 << 10
 const headersMax = 100
 
-const notReady: HttpHandler = async () =>
-  new Response(
-    '{"type":"urn:ottla:problem:starting","title":"The server starts","status":503,"detail":"nothing can be served yet","remedy":"try again a little later","kafka_error":{"code":8,"name":"BROKER_NOT_AVAILABLE","retriable":true}}',
-    { status: 503, headers: { "content-type": "application/problem+json", "retry-after": "1" } },
-  )
-
-const malformed = () =>
-  new Response(
-    '{"type":"urn:ottla:problem:invalid-request","title":"The request is invalid","status":400,"detail":"it is no HTTP request that can be read","field":"request","remedy":"send a path that begins with / and a Host header","kafka_error":{"code":42,"name":"INVALID_REQUEST","retriable":false}}',
-    { status: 400, headers: { "content-type": "application/problem+json" } },
-  )
+const notReady: HttpListenerFunction = (_incoming, outgoing) => {
+  outgoing
+    .writeHead(503, { "content-type": "application/problem+json", "retry-after": "1" })
+    .end(
+      '{"type":"urn:ottla:problem:starting","title":"The server starts","status":503,"detail":"nothing can be served yet","remedy":"try again a little later","kafka_error":{"code":8,"name":"BROKER_NOT_AVAILABLE","retriable":true}}',
+    )
+}
 
 export class HttpServer {
   readonly #servers: Server[] = []
-  #handler: HttpHandler = notReady
+  #listener = notReady
 
   /** Until then everything is answered with 503. */
-  handle(handler: HttpHandler): void {
-    this.#handler = handler
+  handle(listener: HttpListenerFunction): void {
+    this.#listener = listener
   }
 
   /** Resolves with where it listens. Rejects with the system's error, with its `code`. */
@@ -52,10 +47,7 @@ export class HttpServer {
         requireHostHeader: true,
         noDelay: true,
       },
-      getRequestListener((request) => this.#handler(request), {
-        overrideGlobalObjects: true,
-        errorHandler: () => malformed(),
-      }),
+      (incoming, outgoing) => this.#listener(incoming, outgoing),
     )
     server.maxConnections = httpConnectionsMax
     server.maxHeadersCount = headersMax

@@ -67,13 +67,13 @@ async function startNode(env: Env, config: ServerConfig, { insecure }: StartOpti
     },
   })
   await compression
-  http.serve(addressesOf([node]))
   runUntilStopped(env, async () => {
     await http.close()
     await node.stop()
     return true
   })
   announce([node], http.urls)
+  http.serve(addressesOf([node]))
 }
 
 async function startMachine(
@@ -92,12 +92,12 @@ async function startMachine(
   }))
   const machine = new Machine(tasks, env.log)
   const brokers = await machine.start()
-  http.serve(addressesOf(brokers))
   runUntilStopped(env, async () => {
     await http.close()
     return machine.stop()
   })
   announce(brokers, http.urls)
+  http.serve(addressesOf(brokers))
 }
 
 /** The one line that says it is ready: programs wait for it. */
