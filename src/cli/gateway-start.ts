@@ -9,6 +9,7 @@ import { createNodeEnv } from "../env/node/index.js"
 import { bodyBytesMaxDefault } from "../gateway/limits.js"
 import { prepareCompression } from "../protocol/compression/compression.js"
 import { HttpGateway, HttpStartError } from "./http-gateway.js"
+import { ProcessMetrics } from "./process-metrics.js"
 import { runUntilStopped } from "./run-until-stopped.js"
 
 export interface GatewayStartOptions {
@@ -45,7 +46,8 @@ export async function startGateway(options: GatewayStartOptions): Promise<void> 
       insecure: options.insecure,
       bodyBytesMax: bodyBytesMaxDefault,
     })
-    http.serve(bootstrap)
+    const ownProcess = new ProcessMetrics()
+    http.serve(bootstrap, { samples: () => ownProcess.samples() })
     runUntilStopped(env, () => http.close().then(() => true))
     process.stdout.write(`ottla is ready: HTTP API at ${http.urls.join(", ")}, in front of ${bootstrap.join(", ")}\n`)
   } catch (error) {

@@ -7,6 +7,7 @@ import { connect, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, test } from "node:test"
+import { metrics } from "../observe/metrics.js"
 
 /** The built command and real sockets: what is between a caller's bytes and the gateway is tested here. */
 const directory = mkdtempSync(join(tmpdir(), "ottla-http-"))
@@ -125,6 +126,27 @@ test("a stream ends when its caller goes", async () => {
   // Each look takes a turn of the server, in one of which it hears of it.
   while ((await open()) !== "0");
   child.kill("SIGKILL")
+})
+
+test("every metric that is listed is told, those of groups once there are any; two brokers of a machine are told apart", async () => {
+  const { child, ready } = start(
+    ...["server", "start", "--brokers", "2", "--set", `log.dirs=${join(directory, "metrics")}`],
+    ...["--set", "listeners=PLAINTEXT://127.0.0.1:0", "--set", "ottla.http.listeners=http://127.0.0.1:0"],
+  )
+  const url = urlIn(await ready)
+  await post(`${url}/topics`, { topic: "t" })
+  await post(`${url}/topics/t/messages`, { valueText: "a" })
+  const text = await (await fetch(`${url}/metrics`)).text()
+  const told = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name, kind]) => [name, kind])
+  const always = Object.entries(metrics).filter(
+    ([name]) => !name.startsWith("ottla_group_lag") && name !== "ottla_series_dropped",
+  )
+  assert.deepEqual(told.sort(), always.map(([name, { kind }]) => [name, kind]).sort())
+  assert.match(text, /^ottla_connections\{node="1"\} \d+$/m)
+  assert.match(text, /^ottla_connections\{node="1001"\} \d+$/m)
+  const { checks } = (await (await fetch(`${url}/readyz`)).json()) as { checks: { name: string; ok: boolean }[] }
+  assert.equal(checks.filter(({ name, ok }) => name === "unfenced" && ok).length, 2)
+  child.kill("SIGTERM")
 })
 
 test("a port that was asked for and is taken refuses the start; the default one is left out, and a warning says so", async () => {

@@ -12,6 +12,7 @@ import { createNodeEnv } from "../env/node/index.js"
 import { prepareCompression } from "../protocol/compression/compression.js"
 import { HttpGateway, HttpStartError, httpSettings } from "./http-gateway.js"
 import { brokersOfMachine, brokersPerMachineMax } from "./machine-config.js"
+import { ProcessMetrics } from "./process-metrics.js"
 import { runUntilStopped } from "./run-until-stopped.js"
 import { Machine, type ReadyBroker } from "./server-machine.js"
 
@@ -73,7 +74,11 @@ async function startNode(env: Env, config: ServerConfig, { insecure }: StartOpti
     return true
   })
   announce([node], http.urls)
-  http.serve(addressesOf([node]))
+  const ownProcess = new ProcessMetrics()
+  http.serve(addressesOf([node]), {
+    samples: async () => [...ownProcess.samples(), ...(await node.metrics())],
+    readiness: () => node.readiness(),
+  })
 }
 
 async function startMachine(
@@ -97,7 +102,11 @@ async function startMachine(
     return machine.stop()
   })
   announce(brokers, http.urls)
-  http.serve(addressesOf(brokers))
+  const ownProcess = new ProcessMetrics()
+  http.serve(addressesOf(brokers), {
+    samples: async () => [...ownProcess.samples(), ...(await machine.observe()).samples],
+    readiness: async () => (await machine.observe()).checks,
+  })
 }
 
 /** The one line that says it is ready: programs wait for it. */

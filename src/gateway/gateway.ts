@@ -8,10 +8,13 @@ import { type Context, Hono } from "hono"
 import { ClientCore } from "../client/core.js"
 import { parseBootstrap } from "../client/options.js"
 import type { Env } from "../env/env.js"
+import { exposition, type Sample, Samples } from "../observe/exposition.js"
+import type { Check } from "../observe/health.js"
 import { adminRoutes } from "./admin-routes.js"
 import { docsPage, docsPolicy, docsStyle } from "./docs-page.js"
 import { groupRoutes } from "./group-routes.js"
 import { GroupSessions, type OpenGroupConsumer } from "./group-sessions.js"
+import { RouteCounts } from "./http-counts.js"
 import { Idempotency } from "./idempotency.js"
 import { bodyBytesMaxDefault, Occupancy, readWhole } from "./limits.js"
 import { Lookup } from "./lookup.js"
@@ -22,7 +25,7 @@ import { probeRoutes } from "./probe-routes.js"
 import { produceRoutes } from "./produce-routes.js"
 import { readRoutes } from "./read-routes.js"
 import { problemAnswer, type Route } from "./route.js"
-import type { Check, Probes, Services } from "./services.js"
+import type { Probes, Services } from "./services.js"
 
 export interface GatewayOptions {
   readonly bootstrap: string | readonly string[]
@@ -31,9 +34,14 @@ export interface GatewayOptions {
   readonly isOnLoopback: boolean
   readonly bodyBytesMax?: number
   /** What is known beside what the gateway can find out by itself. */
-  readonly probes?: { metrics?(): string | Promise<string>; readiness?(): readonly Check[] | Promise<readonly Check[]> }
+  readonly probes?: ProbeSource
   /** Makes a consumer that is a member of a group. */
   readonly openGroupConsumer: OpenGroupConsumer
+}
+
+export interface ProbeSource {
+  samples?(): readonly Sample[] | Promise<readonly Sample[]>
+  readiness?(): readonly Check[] | Promise<readonly Check[]>
 }
 
 /** How long a record may take; what is not stored by then is answered with 504. */
@@ -51,6 +59,7 @@ export class Gateway {
   readonly #app = new Hono()
   readonly #client: ClientCore
   readonly #services: Services
+  readonly #counts = new Map<Route, RouteCounts>()
   #isClosed = false
 
   constructor(
@@ -115,7 +124,14 @@ export class Gateway {
   #serve(): void {
     for (const each of this.routes) {
       const path = each.path.replace(/\{(\w+)\}/g, ":$1")
-      this.#app.on(each.method, [path, `/v1${path}`], (context) => this.#run(each, context))
+      const counts = new RouteCounts(`${each.method} ${each.path}`)
+      this.#counts.set(each, counts)
+      this.#app.on(each.method, [path, `/v1${path}`], async (context) => {
+        const beganMs = this.env.clock.monotonicMs()
+        const response = await this.#run(each, context)
+        counts.answered(response.status, this.env.clock.monotonicMs() - beganMs)
+        return response
+      })
     }
     const document = openApiDocument(this.routes, this.options.version)
     const documentText = JSON.stringify(document, null, 2)
@@ -193,9 +209,20 @@ export class Gateway {
   #probes(lookup: Lookup): Probes {
     const { probes } = this.options
     return {
-      metrics: async () => (await probes?.metrics?.()) ?? "",
+      metrics: async () => exposition([...((await probes?.samples?.()) ?? []), ...this.#samples()]),
       readiness: async () => [...((await probes?.readiness?.()) ?? []), await reachable(this.env, lookup)],
     }
+  }
+
+  #samples(): readonly Sample[] {
+    const { occupancy, groups } = this.#services
+    const samples = new Samples()
+    for (const counts of this.#counts.values()) counts.collect(samples)
+    samples.add("ottla_http_requests_in_flight", occupancy.requests)
+    samples.add("ottla_http_body_bytes", occupancy.bodyBytes)
+    samples.add("ottla_http_streams", occupancy.streams)
+    samples.add("ottla_http_group_consumers", groups.count)
+    return samples.finish()
   }
 
   /** Consumers leave their groups, what was accepted is stored; then the connections end. */

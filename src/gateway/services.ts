@@ -7,17 +7,11 @@ import type { Consumer } from "../client/consumer/consumer.js"
 import type { Reset } from "../client/consumer/position.js"
 import type { Producer } from "../client/producer/producer.js"
 import type { Env } from "../env/env.js"
+import type { Check } from "../observe/health.js"
 import type { GroupSessions } from "./group-sessions.js"
 import type { Idempotency } from "./idempotency.js"
 import type { Occupancy } from "./limits.js"
 import type { Lookup } from "./lookup.js"
-
-export interface Check {
-  readonly name: string
-  readonly isOk: boolean
-  /** What is wrong, or how it stands. */
-  readonly detail: string
-}
 
 export interface Probes {
   /** Prometheus text. */
