@@ -51,7 +51,7 @@ export function requestDispatch<S extends NodeServices>(services: S, options: Di
     return "close"
   }
 
-  const handle = (frame: InboundFrame, connection: RequestConnection): HandledRequest => {
+  const handle = (frame: InboundFrame, connection: RequestConnection, isInner = false): HandledRequest => {
     let header: RequestHeader
     const reader = new Reader(frame.bytes)
     try {
@@ -69,7 +69,8 @@ export function requestDispatch<S extends NodeServices>(services: S, options: Di
       if (apiKey === apiVersions.key) return { reply: unsupportedApiVersions(correlationId) }
       return refuse(new MalformedError(`${entry.api.name} has no version ${apiVersion}`), "a request")
     }
-    const counts = allCounts.of(apiKey, entry.api.name)
+    // What came inside another request was counted where it came in.
+    const counts = isInner ? undefined : allCounts.of(apiKey, entry.api.name)
     const requestBytes = frame.bytes.length
     const beganMs = env.clock.monotonicMs()
     let kept = false
@@ -133,7 +134,8 @@ export function requestDispatch<S extends NodeServices>(services: S, options: Di
     }
   }
 
-  function count(counts: ApiCounts, requestBytes: number, responseBytes: number, beganMs: number): void {
+  function count(counts: ApiCounts | undefined, requestBytes: number, responseBytes: number, beganMs: number): void {
+    if (counts === undefined) return
     counts.requests++
     counts.requestBytes += requestBytes
     counts.responseBytes += responseBytes
@@ -158,7 +160,7 @@ export function requestDispatch<S extends NodeServices>(services: S, options: Di
   }
 
   async function answer(request: Buffer, connection: RequestConnection): Promise<Buffer | undefined> {
-    const reply = await handle({ bytes: request, isReusable: false, release() {} }, connection).reply
+    const reply = await handle({ bytes: request, isReusable: false, release() {} }, connection, true).reply
     if (reply === "none" || reply === "close") return undefined
     const bytes = Buffer.concat(reply.payloads as readonly Uint8Array[])
     reply.sent?.()
@@ -172,7 +174,7 @@ export function requestDispatch<S extends NodeServices>(services: S, options: Di
     return { reply: "close" }
   }
 
-  return { handle, answer }
+  return { handle: (frame, connection) => handle(frame, connection), answer }
 }
 
 function unsupportedApiVersions(correlationId: number): Reply {
