@@ -8,14 +8,16 @@ import { Buffer, isUtf8 } from "node:buffer"
 import * as v from "valibot"
 import type { ConsumerRecord } from "../client/consumer/record.js"
 import type { ProducerRecord } from "../client/producer/producer.js"
+import type { Header } from "../client/producer/producer-batch.js"
 import { badField, Problem } from "./problem.js"
 
-const base64Pattern = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+const base64Pattern = /^[A-Za-z0-9+/]*={0,2}$/
+const isBase64 = (text: string): boolean => text.length % 4 === 0 && base64Pattern.test(text)
 const base64 = (what: string) =>
   v.pipe(
     v.string(`${what}: not text; write bytes as base64`),
     v.check(
-      (text) => base64Pattern.test(text),
+      isBase64,
       `${what}: not base64 (RFC 4648, with padding); plain text goes into the form with Text in its name`,
     ),
     v.metadata({ contentEncoding: "base64" }),
@@ -106,15 +108,13 @@ function chooseOne(
   return text ?? null
 }
 
-function toHeaders(headers: NonNullable<RecordInput["headers"]>, at: string): Record<string, string | Buffer | null> {
-  if (!Array.isArray(headers)) return headers
-  const found = new Map<string, string | Buffer | null>()
-  headers.forEach(({ name, value, valueBase64, valueJson }, index) => {
-    const field = `${at}headers.${index}`
-    if (found.has(name)) throw badField(`${field}.name`, `the header ${name} is there twice`, "give each header once")
-    found.set(name, chooseOne(`${field}.`, "value", value, valueBase64, valueJson))
-  })
-  return Object.fromEntries(found)
+/** In their order; a name may be there several times. */
+function toHeaders(headers: NonNullable<RecordInput["headers"]>, at: string): Header[] {
+  if (!Array.isArray(headers)) return Object.entries(headers).map(([key, value]) => ({ key, value }))
+  return headers.map(({ name, value, valueBase64, valueJson }, index) => ({
+    key: name,
+    value: chooseOne(`${at}headers.${index}.`, "value", value, valueBase64, valueJson),
+  }))
 }
 
 /** How values are to be handed out where they can be. */

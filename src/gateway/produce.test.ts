@@ -44,7 +44,14 @@ test("every form of key, value and header comes back as the same bytes", () =>
       { keyBase64: "/w==", valueText: "žluť" },
       { keyJson: { id: 1 }, valueJson: [1, { a: null }] },
       { key: null, value: null },
-      { headers: { plain: "text" } },
+      { headers: { plain: "text", 1: "one" } },
+      {
+        headers: [
+          { name: "b", value: "1" },
+          { name: "a", value: null },
+          { name: "b", valueJson: [2] },
+        ],
+      },
       { valueText: "not json" },
     ])
       assert.equal((await g.post("/topics/t/messages", body)).status, 200)
@@ -54,7 +61,23 @@ test("every form of key, value and header comes back as the same bytes", () =>
       { keyBase64: "/w==", value: base64("žluť"), headers: [] },
       { key: '{"id":1}', valueJson: [1, { a: null }], headers: [] },
       { key: null, value: null, headers: [] },
-      { key: null, value: null, headers: [{ name: "plain", value: "text" }] },
+      {
+        key: null,
+        value: null,
+        headers: [
+          { name: "1", value: "one" },
+          { name: "plain", value: "text" },
+        ],
+      },
+      {
+        key: null,
+        value: null,
+        headers: [
+          { name: "b", value: "1" },
+          { name: "a", value: null },
+          { name: "b", value: "[2]" },
+        ],
+      },
       { key: null, value: base64("not json"), headers: [] },
     ])
     const text = (await g.get("/topics/t/partitions/0/records?value=text&limit=1")).json
@@ -200,7 +223,8 @@ test("a bad request says which field is wrong and what to do, and writes nothing
       [one, { key: 7 }, 400, "key"],
       [one, { valeu: "YQ==" }, 400, "valeu"],
       [one, { headers: 1 }, 400, "headers"],
-      [one, { headers: [{ name: "a" }, { name: "a" }] }, 400, "headers.1.name"],
+      [one, { headers: [{ name: "a" }, { value: "b" }] }, 400, "headers"],
+      [one, { headers: [{ name: "a", value: "b", valueBase64: "YQ==" }] }, 400, "headers.0.value"],
       [one, { partition: 2 }, 404, "partition"],
       [one, { partition: -1 }, 400, "partition"],
       [one, { partition: 0.5 }, 400, "partition"],
