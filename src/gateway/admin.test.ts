@@ -46,8 +46,8 @@ test("groups are listed, described, and deleted when they have no members", () =
     await g.post("/topics/t/messages", { valueText: "a" })
     await g.refused(g.get("/groups/g"), 404, "group")
     await g.refused(g.ask("DELETE", "/groups/g"), 404, "group")
-    await g.post("/consumers/g/subscribe", { topics: ["t"] })
-    await g.get("/consumers/g/poll")
+    const { consumer_id: id } = (await g.post("/consumers/g/subscribe", { topics: ["t"] })).json
+    assert.equal((await g.get("/consumers/g/poll?timeout_ms=10000")).json.messages.length, 1)
     await g.post("/consumers/g/offsets", {})
     const { groups } = (await g.get("/groups")).json
     assert.deepEqual(
@@ -55,6 +55,7 @@ test("groups are listed, described, and deleted when they have no members", () =
       ["g"],
     )
     assert.equal((await g.get("/groups/g")).json.group, "g")
+    assert.equal((await g.ask("DELETE", `/consumers/g/${String(id)}`)).status, 204)
     assert.equal((await g.ask("DELETE", "/groups/g")).status, 204)
     assert.deepEqual((await g.get("/groups")).json.groups, [])
   }))
