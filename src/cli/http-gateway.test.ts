@@ -162,7 +162,8 @@ test("a port that was asked for and is taken refuses the start; the default one 
   holder.close()
 
   const defaultHolder = createServer().listen(8082, "127.0.0.1")
-  await Promise.race([once(defaultHolder, "listening"), once(defaultHolder, "error")])
+  // Where another broker has it already, it is taken all the same.
+  await new Promise<void>((resolve) => defaultHolder.once("listening", resolve).once("error", () => resolve()))
   const without = broker("default")
   assert.match(await without.ready, /^ottla is ready: node 1 at 127\.0\.0\.1:\d+, data in /)
   assert.equal(without.output.err.split("no HTTP API: the port is taken").length, 2)
