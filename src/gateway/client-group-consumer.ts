@@ -36,7 +36,6 @@ export const openGroupConsumer =
       poll: (options) => consumer.poll(options),
       commit: (offsets) => consumer.commit(offsets),
       seek: (topic, partition, to) => consumer.seek(topic, partition, to),
-      position: (topic, partition) => consumer.position(topic, partition),
       close: () => client.close(),
     }
   }

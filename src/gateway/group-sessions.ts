@@ -21,7 +21,6 @@ export interface GroupConsumer {
     offsets: readonly { readonly topic: string; readonly partition: number; readonly offset: bigint }[],
   ): Promise<void>
   seek(topic: string, partition: number, to: bigint | "earliest" | "latest" | { readonly timestamp: number }): void
-  position(topic: string, partition: number): bigint | undefined
   close(): Promise<void>
 }
 

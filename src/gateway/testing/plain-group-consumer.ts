@@ -26,7 +26,6 @@ export const openPlainGroupConsumer =
       },
       poll: (options) => consumer.poll(options),
       seek: (topic, partition, to) => consumer.seek(topic, partition, to),
-      position: (topic, partition) => consumer.position(topic, partition),
       async commit(offsets) {
         const answer = await lookup.askCoordinator(
           groupId,
