@@ -6,6 +6,7 @@
  */
 export const layers: readonly (readonly string[])[] = [
   ["cli", "sim"],
+  ["gateway"],
   ["broker", "kafkajs"],
   ["coordinator", "client"],
   ["replication", "controller"],
