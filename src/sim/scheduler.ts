@@ -62,6 +62,8 @@ export class Scheduler {
   #sequence = 0
   readonly #heap: Entry[] = []
   #running = false
+  /** Told of every event that is added, by whoever drives it from outside. */
+  onAdded: (() => void) | undefined
 
   constructor(
     readonly random: SeededRandom,
@@ -76,7 +78,23 @@ export class Scheduler {
     const timeNs = this.nowNs + Math.max(0, Math.floor(delayNs))
     const entry = new Entry(timeNs, this.random.next(), this.#sequence++, owner, what, payload, run)
     this.#push(entry)
+    this.onAdded?.()
     return entry
+  }
+
+  /** When the next event is due; undefined: nothing is left to happen. */
+  get nextNs(): number | undefined {
+    for (;;) {
+      const next = this.#heap[0]
+      if (next === undefined) return undefined
+      if (next.run !== undefined && next.owner.alive) return next.timeNs
+      this.#pop()
+    }
+  }
+
+  /** Time passes without an event. Those that were due meanwhile are late. */
+  passTo(timeNs: number): void {
+    this.nowNs = Math.max(this.nowNs, timeNs)
   }
 
   /** Notes something in the trace that is not an event. */

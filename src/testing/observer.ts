@@ -1,0 +1,316 @@
+/**
+ * What the harness itself asks the brokers, as any client could, on connections that no fault touches.
+ *
+ * Owns a connection for each broker, and the questions: topics, ends of logs, records, groups with their offsets. Sees committed and uncommitted records; nothing here changes anything but making topics.
+ */
+import type { ConsumerRecord } from "../client/consumer/record.js"
+import { BrokerError, ClientError } from "../client/errors.js"
+import { type Network, NetworkError } from "../env/env.js"
+import { ConnectionClosed, WireClient } from "../net/wire-client.js"
+import { Reader } from "../base/reader.js"
+import { batchesIn, recordsOf } from "../protocol/record-batch.js"
+import { attributeBits, batchAttributes } from "../protocol/batch-header.js"
+import { Errors } from "../protocol/errors.js"
+import type { Api, RequestInputOf, ResponseOf } from "../protocol/message.js"
+import { consumerGroupDescribe } from "../protocol/messages/consumer-group-describe.js"
+import { consumerProtocolAssignment } from "../protocol/messages/consumer-protocol.js"
+import { createTopics } from "../protocol/messages/create-topics.js"
+import { describeGroups } from "../protocol/messages/describe-groups.js"
+import { fetch } from "../protocol/messages/fetch.js"
+import { findCoordinator } from "../protocol/messages/find-coordinator.js"
+import { listOffsets } from "../protocol/messages/list-offsets.js"
+import { metadata } from "../protocol/messages/metadata.js"
+import { offsetFetch } from "../protocol/messages/offset-fetch.js"
+import type { TestCluster } from "./cluster.js"
+
+export interface TopicSpec {
+  readonly partitions?: number
+  readonly replicationFactor?: number
+  /** Of the topic, by Kafka's names. */
+  readonly configs?: Readonly<Record<string, string | number | boolean>>
+}
+
+export interface PartitionState {
+  readonly partition: number
+  /** -1: none. */
+  readonly leader: number
+  readonly replicas: readonly number[]
+  readonly isr: readonly number[]
+  readonly startOffset: bigint
+  /** What consumers see up to; the offset of the next record. */
+  readonly endOffset: bigint
+}
+
+export interface TopicState {
+  readonly name: string
+  readonly topicId: string
+  readonly isInternal: boolean
+  readonly partitions: readonly PartitionState[]
+}
+
+export interface GroupMemberState {
+  readonly memberId: string
+  readonly clientId: string
+  readonly assignment: readonly { readonly topic: string; readonly partitions: readonly number[] }[]
+}
+
+export interface GroupOffset {
+  readonly topic: string
+  readonly partition: number
+  readonly committed: bigint
+  readonly endOffset: bigint
+  readonly lag: number
+}
+
+export interface GroupState {
+  readonly groupId: string
+  /** Kafka's word: Stable, PreparingRebalance, CompletingRebalance, Empty, Assigning, Reconciling, Dead. */
+  readonly state: string
+  readonly members: readonly GroupMemberState[]
+  /** Of every partition with a committed offset. */
+  readonly offsets: readonly GroupOffset[]
+}
+
+const noTopicId = "AAAAAAAAAAAAAAAAAAAAAA"
+/** The last version that names topics by their names. */
+const namesVersion = { fetch: 12, offsetFetch: 9 } as const
+const fetchBytes = 8 << 20
+const earliest = -2
+const latest = -1
+
+export class Observer {
+  readonly #connections = new Map<number, WireClient>()
+
+  constructor(
+    private readonly cluster: TestCluster,
+    private readonly network: () => Network,
+  ) {}
+
+  close(): void {
+    for (const connection of this.#connections.values()) connection.close()
+    this.#connections.clear()
+  }
+
+  /** Errors: ClientError when the broker does not run, or goes before it answers. */
+  async ask<A extends Api>(
+    brokerId: number,
+    api: A,
+    request: RequestInputOf<A>,
+    version: number = api.maxVersion,
+  ): Promise<ResponseOf<A>> {
+    const { machine, clientPort, node } = this.cluster.member(brokerId)
+    if (node === undefined)
+      throw new ClientError("BROKER_DOWN", `broker ${brokerId} is not running: restart() it`, true)
+    try {
+      const connection = await this.#connection(brokerId, { host: machine.address, port: clientPort })
+      return await connection.send(api, version, request, "ottla-testing")
+    } catch (error) {
+      if (!(error instanceof ConnectionClosed || error instanceof NetworkError)) throw error
+      throw new ClientError("BROKER_DOWN", `broker ${brokerId} went before it answered ${api.name}`, true, error)
+    }
+  }
+
+  async #connection(brokerId: number, address: { host: string; port: number }): Promise<WireClient> {
+    const known = this.#connections.get(brokerId)
+    if (known !== undefined && !known.isClosed) return known
+    const made = await WireClient.connect(this.network(), address)
+    this.#connections.set(brokerId, made)
+    return made
+  }
+
+  /** Of a broker that runs. Errors: ClientError when none does. */
+  askAny<A extends Api>(api: A, request: RequestInputOf<A>): Promise<ResponseOf<A>> {
+    const running = this.cluster.members.find(({ node }) => node !== undefined) ?? this.cluster.members[0]!
+    return this.ask(running.id, api, request)
+  }
+
+  /** Errors: BrokerError for what the broker refuses. */
+  async createTopics(topics: Readonly<Record<string, number | TopicSpec>>): Promise<void> {
+    const wanted = Object.entries(topics).map(([name, spec]) => {
+      const {
+        partitions = 1,
+        replicationFactor = -1,
+        configs = {},
+      } = typeof spec === "number" ? { partitions: spec } : spec
+      return {
+        name,
+        numPartitions: partitions,
+        replicationFactor,
+        assignments: [],
+        configs: Object.entries(configs).map(([key, value]) => ({ name: key, value: String(value) })),
+      }
+    })
+    if (wanted.length === 0) return
+    const answer = await this.askAny(createTopics, { topics: wanted, timeoutMs: 30_000, validateOnly: false })
+    for (const { errorCode, errorMessage, name } of answer.topics)
+      if (errorCode !== Errors.NONE) throw new BrokerError(errorCode, `topic ${name} cannot be made`, errorMessage)
+  }
+
+  /** All of them, or the one named. Errors: BrokerError for one that does not exist. */
+  async topics(name?: string): Promise<TopicState[]> {
+    const answer = await this.askAny(metadata, {
+      topics: name === undefined ? null : [{ name, topicId: noTopicId }],
+      allowAutoTopicCreation: false,
+      includeTopicAuthorizedOperations: false,
+      includeClusterAuthorizedOperations: false,
+    })
+    const states: TopicState[] = []
+    for (const topic of answer.topics) {
+      if (topic.errorCode !== Errors.NONE) throw new BrokerError(topic.errorCode, `topic ${topic.name}`)
+      const topicName = topic.name!
+      const partitions: PartitionState[] = []
+      for (const { partitionIndex, leaderId, replicaNodes, isrNodes } of topic.partitions) {
+        const isLed = this.cluster.members.some(({ id, node }) => id === leaderId && node !== undefined)
+        const [startOffset, endOffset] = isLed ? await this.#ends(topicName, partitionIndex, leaderId) : [-1n, -1n]
+        partitions.push({
+          partition: partitionIndex,
+          leader: leaderId,
+          replicas: replicaNodes,
+          isr: isrNodes,
+          startOffset,
+          endOffset,
+        })
+      }
+      partitions.sort((a, b) => a.partition - b.partition)
+      states.push({ name: topicName, topicId: topic.topicId, isInternal: topic.isInternal, partitions })
+    }
+    return states.sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  async #ends(topic: string, partition: number, leader: number): Promise<[bigint, bigint]> {
+    const ends: bigint[] = []
+    for (const timestamp of [earliest, latest]) {
+      const answer = await this.ask(leader, listOffsets, {
+        replicaId: -1,
+        isolationLevel: 0,
+        topics: [{ name: topic, partitions: [{ partitionIndex: partition, timestamp }] }],
+        timeoutMs: 1000,
+      })
+      const found = answer.topics[0]!.partitions[0]!
+      ends.push(found.errorCode === Errors.NONE ? BigInt(found.offset) : -1n)
+    }
+    return [ends[0]!, ends[1]!]
+  }
+
+  /** Every record that consumers can see, by partition and offset; those of open and aborted transactions too. Errors: BrokerError; ClientError where nobody leads. */
+  async records(topic: string): Promise<ConsumerRecord[]> {
+    const [state] = await this.topics(topic)
+    const all: ConsumerRecord[] = []
+    for (const { partition, leader, startOffset, endOffset } of state!.partitions) {
+      if (startOffset < 0n) throw new ClientError("BROKER_DOWN", `nobody who runs leads ${topic}-${partition}`, true)
+      for (let next = Number(startOffset); next < Number(endOffset); ) {
+        const bytes = await this.#fetch(topic, partition, leader, next)
+        const from = next
+        for (const { start } of batchesIn(bytes)) {
+          if ((batchAttributes(bytes, start) & attributeBits.control) !== 0) {
+            next += 1
+            continue
+          }
+          for (const { offset, timestamp, key, value, headers } of recordsOf(bytes, start)) {
+            if (offset < next) continue
+            all.push({ topic, partition, offset: BigInt(offset), timestamp, key, value, headers })
+            next = offset + 1
+          }
+        }
+        if (next === from) break
+      }
+    }
+    return all
+  }
+
+  async #fetch(topic: string, partition: number, leader: number, fetchOffset: number): Promise<Buffer> {
+    const answer = await this.ask(
+      leader,
+      fetch,
+      {
+        maxWaitMs: 0,
+        minBytes: 0,
+        topics: [
+          { topic, topicId: noTopicId, partitions: [{ partition, fetchOffset, partitionMaxBytes: fetchBytes }] },
+        ],
+        forgottenTopicsData: [],
+      },
+      namesVersion.fetch,
+    )
+    const { errorCode, records } = answer.responses[0]!.partitions[0]!
+    if (errorCode !== Errors.NONE) throw new BrokerError(errorCode, `${topic}-${partition} at ${fetchOffset}`)
+    return records === null ? Buffer.alloc(0) : (records as Buffer)
+  }
+
+  /** One that nobody has joined is Dead, and has no members. Errors: BrokerError; ClientError when its coordinator does not run. */
+  async group(groupId: string): Promise<GroupState> {
+    const found = await this.askAny(findCoordinator, { keyType: 0, coordinatorKeys: [groupId], key: "" })
+    const { errorCode, nodeId } = found.coordinators[0]!
+    if (errorCode !== Errors.NONE) throw new BrokerError(errorCode, `the coordinator of group ${groupId}`)
+    const offsets = await this.#committed(groupId, nodeId)
+    const isNew = await this.#newGroup(groupId, nodeId)
+    return { groupId, ...(isNew ?? (await this.#classicGroup(groupId, nodeId))), offsets }
+  }
+
+  async #newGroup(groupId: string, nodeId: number): Promise<Pick<GroupState, "state" | "members"> | undefined> {
+    const answer = await this.ask(nodeId, consumerGroupDescribe, {
+      groupIds: [groupId],
+      includeAuthorizedOperations: false,
+    })
+    const { errorCode, groupState, members } = answer.groups[0]!
+    if (errorCode !== Errors.NONE) return undefined
+    return {
+      state: groupState,
+      members: members.map(({ memberId, clientId, assignment }) => ({
+        memberId,
+        clientId,
+        assignment: assignment.topicPartitions.map(({ topicName, partitions }) => ({ topic: topicName, partitions })),
+      })),
+    }
+  }
+
+  async #classicGroup(groupId: string, nodeId: number): Promise<Pick<GroupState, "state" | "members">> {
+    const answer = await this.ask(nodeId, describeGroups, { groups: [groupId], includeAuthorizedOperations: false })
+    const { errorCode, groupState, members } = answer.groups[0]!
+    if (errorCode === Errors.GROUP_ID_NOT_FOUND) return { state: "Dead", members: [] }
+    if (errorCode !== Errors.NONE) throw new BrokerError(errorCode, `group ${groupId}`)
+    return {
+      state: groupState,
+      members: members.map(({ memberId, clientId, memberAssignment }) => ({
+        memberId,
+        clientId,
+        assignment: assignmentIn(memberAssignment),
+      })),
+    }
+  }
+
+  async #committed(groupId: string, nodeId: number): Promise<GroupOffset[]> {
+    const answer = await this.ask(
+      nodeId,
+      offsetFetch,
+      { groupId: "", topics: [], groups: [{ groupId, topics: null }], requireStable: false },
+      namesVersion.offsetFetch,
+    )
+    const { errorCode, topics } = answer.groups[0]!
+    if (errorCode !== Errors.NONE) throw new BrokerError(errorCode, `the offsets of group ${groupId}`)
+    const offsets: GroupOffset[] = []
+    for (const { name, partitions } of topics) {
+      const [state] = await this.topics(name)
+      for (const { partitionIndex, committedOffset } of partitions) {
+        if (committedOffset < 0) continue
+        const known = state!.partitions.find(({ partition }) => partition === partitionIndex)
+        const committed = BigInt(committedOffset)
+        const endOffset = known?.endOffset ?? -1n
+        const lag = Number(endOffset - committed)
+        offsets.push({ topic: name, partition: partitionIndex, committed, endOffset, lag })
+      }
+    }
+    return offsets
+  }
+}
+
+/** Empty for what is no assignment of a consumer: other protocols have their own. */
+function assignmentIn(bytes: Buffer): GroupMemberState["assignment"] {
+  if (bytes.length < 2) return []
+  try {
+    const version = Math.min(bytes.readInt16BE(0), consumerProtocolAssignment.versions.max)
+    return consumerProtocolAssignment.read(new Reader(bytes.subarray(2)), version).assignedPartitions
+  } catch {
+    return []
+  }
+}
