@@ -47,6 +47,8 @@ export interface RunLimits {
   eventsMax?: number
   /** Virtual time above which the run fails. */
   virtualMsMax?: number
+  /** Runs a turn of the event loop: what the run's own code, and nobody else's, finds in the process meanwhile. */
+  aroundTurn?: (turn: () => void) => void
 }
 
 /** The scenario waits for something that can no longer happen, or it spins. */
@@ -139,7 +141,9 @@ export class Scheduler {
         this.#running = false
         settle()
       }
-      const oneTurn = (events: number) => {
+      const around = limits.aroundTurn ?? ((turn: () => void) => turn())
+      const oneTurn = (events: number) => around(() => someEvents(events))
+      const someEvents = (events: number) => {
         try {
           for (let i = 0; i < events && !settled; i++) {
             if (this.eventCount >= eventsMax) throw new StuckError(`not finished after ${this.eventCount} events`)
@@ -159,15 +163,17 @@ export class Scheduler {
           oneTurn(events)
           if (!settled) inOwnTurn(turn)
         }
-        try {
-          main().then(
-            (value) => finish(() => resolve(value)),
-            (error) => finish(() => reject(error)),
-          )
-        } catch (error) {
-          finish(() => reject(error))
-        }
-        if (events > 1) drain()
+        around(() => {
+          try {
+            main().then(
+              (value) => finish(() => resolve(value)),
+              (error) => finish(() => reject(error)),
+            )
+          } catch (error) {
+            finish(() => reject(error))
+          }
+          if (events > 1) drain()
+        })
         // Without a working drain the microtasks of `main` need the turn to end first.
         if (events > 1) turn()
         else inOwnTurn(turn)

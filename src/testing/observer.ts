@@ -79,7 +79,8 @@ const earliest = -2
 const latest = -1
 
 export class Observer {
-  readonly #connections = new Map<number, WireClient>()
+  /** Of each broker's present life. */
+  readonly #connections = new Map<number, { readonly life: unknown; readonly connection: WireClient }>()
 
   constructor(
     private readonly cluster: TestCluster,
@@ -87,7 +88,7 @@ export class Observer {
   ) {}
 
   close(): void {
-    for (const connection of this.#connections.values()) connection.close()
+    for (const { connection } of this.#connections.values()) connection.close()
     this.#connections.clear()
   }
 
@@ -102,7 +103,8 @@ export class Observer {
     if (node === undefined)
       throw new ClientError("BROKER_DOWN", `broker ${brokerId} is not running: restart() it`, true)
     try {
-      const connection = await this.#connection(brokerId, { host: machine.address, port: clientPort })
+      const address = { host: machine.address, port: clientPort }
+      const connection = await this.#connection(brokerId, machine.incarnation, address)
       return await connection.send(api, version, request, "ottla-testing")
     } catch (error) {
       if (!(error instanceof ConnectionClosed || error instanceof NetworkError)) throw error
@@ -110,12 +112,17 @@ export class Observer {
     }
   }
 
-  async #connection(brokerId: number, address: { host: string; port: number }): Promise<WireClient> {
+  async #connection(
+    brokerId: number,
+    life: unknown,
+    address: { readonly host: string; readonly port: number },
+  ): Promise<WireClient> {
     const known = this.#connections.get(brokerId)
-    if (known !== undefined && !known.isClosed) return known
-    const made = await WireClient.connect(this.network(), address)
-    this.#connections.set(brokerId, made)
-    return made
+    if (known !== undefined && known.life === life && !known.connection.isClosed) return known.connection
+    known?.connection.close()
+    const connection = await WireClient.connect(this.network(), address)
+    this.#connections.set(brokerId, { life, connection })
+    return connection
   }
 
   /** Of a broker that runs. Errors: ClientError when none does. */
