@@ -54,7 +54,7 @@ function like(
       answer[name] = items.map((item) => itemLike(field, askedField!, item, version, errorCode))
     } else {
       const asked = [name, ...(aliases[name] ?? [])].find((each) => requestFields[each]?.type === field.type)
-      if (asked !== undefined) answer[name] = request[asked]
+      if (asked !== undefined && canCarry(field, request[asked], version)) answer[name] = request[asked]
       else if (field.type === "int64" && field.default === 0 && /offset$/i.test(name)) answer[name] = -1
     }
   }
@@ -71,6 +71,9 @@ function itemLike(field: Field, askedField: Field, item: unknown, version: numbe
   const answer = like(fields, {}, {}, version, errorCode)
   return named === undefined ? answer : { ...answer, [named[0]]: item }
 }
+
+const canCarry = (field: Field, value: unknown, version: number): boolean =>
+  value !== null || includesVersion(field.nullableVersions, version)
 
 const has = (field: Field, version: number): boolean => includesVersion(field.versions, version)
 
