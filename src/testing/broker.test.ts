@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { spawnSync } from "node:child_process"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { connect } from "node:net"
 import { tmpdir } from "node:os"
@@ -161,4 +162,30 @@ test("fake timers of a test do not stop a broker", async (t) => {
   await client.producer().send({ topic: "t", value: "x" })
   assert.equal((await broker.records("t")).length, 1)
   await broker.close()
+})
+
+test("a broker that cannot serve alone says so, and serves when there are enough", async () => {
+  await using broker = await createBroker({ brokers: 3, topics: { t: 1 } })
+  await broker.crash()
+  await assert.rejects(
+    broker.restart(1),
+    /broker 1: not serving after 60000 ms\. A broker needs 2 of 3 to run: those that do are none/,
+  )
+  await broker.restart()
+  assert.deepEqual(broker.running, [1, 2, 3])
+  await broker.produce("t", "x")
+})
+
+const scriptOf = (body: string): string =>
+  `import { createBroker } from ${JSON.stringify(new URL("./index.js", import.meta.url).href)}\n${body}`
+
+test("a broker that nobody closes does not keep the process alive, but a client that waits does", () => {
+  const run = (body: string) =>
+    spawnSync(process.execPath, ["--input-type=module", "-e", scriptOf(body)], { encoding: "utf8", timeout: 20_000 })
+  const forgotten = run(`const broker = await createBroker({ topics: { t: 1 } }); console.log("made")`)
+  assert.deepEqual([forgotten.status, forgotten.stdout], [0, "made\n"])
+  const waiting = run(`const broker = await createBroker({ topics: { t: 1 } })
+    await broker.client().producer({ lingerMs: 200 }).send({ topic: "t", value: "x" })
+    console.log("stored")`)
+  assert.deepEqual([waiting.status, waiting.stdout], [0, "stored\n"])
 })

@@ -10,7 +10,7 @@ import { ClosedError, ConfigError } from "../client/errors.js"
 import type { ClientOptions } from "../client/options.js"
 import type { Producer, ProducerRecord, RecordMetadata } from "../client/producer/producer.js"
 import type { Env } from "../env/env.js"
-import type { SimulatedDisk } from "../sim/disk.js"
+import { defaultDiskOptions, type DiskOptions, type SimulatedDisk } from "../sim/disk.js"
 import type { Names } from "../sim/names.js"
 import type { LogLine, World } from "../sim/world.js"
 import type { TestCluster, WorldTime } from "./cluster.js"
@@ -66,7 +66,6 @@ export interface CrashOptions {
 
 /** How much of the world's time clients have to close: more than a delivery may take. */
 const clientCloseMsMax = 300_000
-const usualCapacityBytes = 1 << 30
 
 export class Broker implements AsyncDisposable {
   readonly clock: BrokerClock
@@ -121,7 +120,8 @@ export class Broker implements AsyncDisposable {
   /** A client of its own, connected in memory, whose clock is the broker's. `close` of the broker closes it. */
   client(options: Omit<ClientOptions, "bootstrap"> = {}): ClientCore {
     this.#mustBeOpen()
-    const client = new ClientCore(this.#envOf("clients"), { ...options, bootstrap: this.bootstrap })
+    const forget = (closed: ClientCore) => void this.#clients.delete(closed)
+    const client = new BrokerClient(this.#envOf("clients"), { ...options, bootstrap: this.bootstrap }, forget)
     this.#clients.add(client)
     return client
   }
@@ -266,14 +266,27 @@ export class Broker implements AsyncDisposable {
   }
 }
 
-/** Disks that work, have room, and take no time. */
-export function healDisks(cluster: TestCluster): void {
+/** Disks that work, have room, and take their usual time. */
+export function healDisks(cluster: TestCluster, usual: Pick<DiskOptions, "latencyNs" | "syncLatencyNs">): void {
+  const { capacityBytes } = defaultDiskOptions
   for (const { machine } of cluster.members) {
     machine.disk.heal()
-    Object.assign(machine.disk.options, {
-      capacityBytes: usualCapacityBytes,
-      latencyNs: { least: 0, spread: 0 },
-      syncLatencyNs: { least: 0, spread: 0 },
-    })
+    Object.assign(machine.disk.options, { capacityBytes, ...usual })
+  }
+}
+
+/** A client that says when it is closed. */
+class BrokerClient extends ClientCore {
+  constructor(
+    env: Env,
+    options: ClientOptions,
+    private readonly onClosed: (client: BrokerClient) => void,
+  ) {
+    super(env, options)
+  }
+
+  override close(): Promise<void> {
+    this.onClosed(this)
+    return super.close()
   }
 }

@@ -6,8 +6,8 @@
  */
 import { Node } from "../broker/node.js"
 import { loadServerConfig, type ServerConfig } from "../config/server-config.js"
-import { ConfigError } from "../client/errors.js"
-import type { Connection, Disk, Env, Network } from "../env/env.js"
+import { ConfigError, TimeoutError } from "../client/errors.js"
+import type { Connection, Disk, Env, Network, Timer } from "../env/env.js"
 import type { Names } from "../sim/names.js"
 import type { SimulatedNode } from "../sim/node.js"
 import type { World } from "../sim/world.js"
@@ -57,6 +57,7 @@ export interface Member {
   readonly port: Port | undefined
   /** Defined while it runs. */
   node: Node | undefined
+  isStarting: boolean
   /** What its last life had open. */
   files: (Disk & { abandon(): Promise<void> }) | undefined
 }
@@ -75,6 +76,8 @@ export interface ClusterOptions {
 
 export const clientPort = 9092
 const controllerPort = 9093
+/** By the world's clock. */
+const startMsMax = 60_000
 
 /** What suits a test: small internal topics, no waiting for members that might still come, and nothing that happens twice a second where one node has nobody to watch. */
 export const testSettings: Readonly<Record<string, string>> = {
@@ -113,6 +116,7 @@ export class TestCluster {
         clientPort: ports[index]?.port ?? clientPort,
         port: ports[index],
         node: undefined,
+        isStarting: false,
         files: undefined,
         settings: {},
       }
@@ -151,17 +155,37 @@ export class TestCluster {
     return found
   }
 
-  /** Errors: ConfigError for settings that cannot be; StartError. */
+  /** Errors: ConfigError for settings that cannot be; StartError; TimeoutError when they do not serve within `startMsMax`, and may later. */
   async start(ids: readonly number[] = this.members.map(({ id }) => id)): Promise<void> {
     const members = ids.map((id) => this.member(id))
-    await this.time.passUntil(Promise.all(members.map((member) => this.#boot(member))))
+    let timer: Timer | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = this.time
+        .envOf(this.observer)
+        .timers.after(startMsMax, () => reject(new TimeoutError(this.#whyLate(ids))))
+    })
+    const started = Promise.all(members.map((member) => this.#boot(member)))
+    try {
+      await this.time.passUntil(Promise.race([started, late]))
+    } finally {
+      timer?.cancel()
+    }
+  }
+
+  #whyLate(ids: readonly number[]): string {
+    const running = this.members.filter(({ node }) => node !== undefined).map(({ id }) => id)
+    const majority = Math.floor(this.members.length / 2) + 1
+    return `broker ${ids.join(", ")}: not serving after ${startMsMax} ms. A broker needs ${majority} of ${this.members.length} to run: those that do are ${running.join(", ") || "none"}`
   }
 
   async #boot(member: Member): Promise<void> {
     const { machine } = member
     if (member.node !== undefined) throw new ConfigError(`broker ${member.id} is running already`)
     const config = configOf(member.settings)
+    // A start that came to nothing, or is still under way, ends here.
+    if (member.isStarting) this.crash(member.id)
     if (!machine.alive) machine.restart()
+    member.isStarting = true
     const { incarnation } = machine
     const env = this.time.envOf(machine)
     const onFatal = (reason: string) => {
@@ -178,7 +202,9 @@ export class TestCluster {
       hostname: machine.name,
       onFatal,
     })
-    if (incarnation.alive) member.node = node
+    if (!incarnation.alive) return
+    member.node = node
+    member.isStarting = false
   }
 
   #networkOf(member: Member, network: Network): Network {
@@ -210,6 +236,7 @@ export class TestCluster {
   crash(id: number, how: "kill" | "power" = "kill"): void {
     const member = this.member(id)
     member.node = undefined
+    member.isStarting = false
     void member.port?.close()
     member.machine.crash(how)
   }

@@ -47,7 +47,7 @@ export async function createBroker(options: BrokerOptions, real: RealWorld, stat
   const failures: string[] = []
   const faults = new Faults(
     (chance) => world.random.chance(chance),
-    () => healDisks(cluster),
+    () => healDisks(cluster, noTime),
   )
   const ports: TcpPort[] = []
   const endAll = async () => {
@@ -70,7 +70,7 @@ export async function createBroker(options: BrokerOptions, real: RealWorld, stat
   })
   const exempt = exemptFrom(cluster)
   live.keepAliveFor([cluster.clients.incarnation, cluster.observer.incarnation])
-  healDisks(cluster)
+  healDisks(cluster, noTime)
   try {
     if (state !== undefined) cluster.putDisks(state.disks)
     const startedMs = live.nowMs
@@ -94,6 +94,8 @@ export async function createBroker(options: BrokerOptions, real: RealWorld, stat
     throw error
   }
 }
+
+const noTime = { latencyNs: { least: 0, spread: 0 }, syncLatencyNs: { least: 0, spread: 0 } } as const
 
 /** A world in which nothing goes wrong, and nothing takes time, unless it is told to. */
 function quietWorld(seed: string | number, wallMs: number): World {

@@ -4,6 +4,7 @@
  * Owns what happens next: events of disk and network (the world's scheduler), which take no time, and timers (`timer-queue.ts`), which do. In between the event loop is left to others; nothing polls. With a
  * manual clock real time does not count: only `advance` and starting a node move it. Invariant: whatever an event causes, promises included, has happened before the next event.
  */
+import { ClosedError } from "../client/errors.js"
 import type { Clock, Env, Timer, Timers } from "../env/env.js"
 import { drain, drainWorks } from "../sim/drain.js"
 import type { SimulatedNode } from "../sim/node.js"
@@ -15,6 +16,8 @@ import { TimerQueue } from "./timer-queue.js"
 const eventsPerTurn = 4096
 /** What is due so soon is not waited for: disk and network of the world say "at once" with a few microseconds. */
 const atOnceNs = 100_000
+/** No timer is quicker: one that is set again and again, for what is left of a deadline, would otherwise stop time by the last digit of a fraction. */
+const timerNsMin = 1_000
 /** One turn of a node's event loop. */
 const soonNs = 2_000
 /** Up to here each timer runs whenever it is due. */
@@ -88,7 +91,8 @@ export class LiveTime {
     return {
       after: (delayMs, run) => {
         this.#touch()
-        const timer = this.timers.add(this.scheduler.nowNs + Math.max(0, delayMs) * 1e6, owner, run)
+        const delayNs = Math.max(timerNsMin, Math.ceil(delayMs * 1e6))
+        const timer = this.timers.add(this.scheduler.nowNs + delayNs, owner, run)
         this.#wake()
         return timer
       },
@@ -110,7 +114,7 @@ export class LiveTime {
   }
 
   #realNs(): number {
-    return (this.real.monotonicMs() - this.#startedMs) * 1e6 + this.#aheadNs
+    return Math.floor((this.real.monotonicMs() - this.#startedMs) * 1e6) + this.#aheadNs
   }
 
   /** Runs the next event if it is due at `limitNs`. */
@@ -229,6 +233,7 @@ export class LiveTime {
     work.then(settled, settled)
     return this.#holding(async () => {
       while (!isSettled) {
+        if (this.#isClosed) throw new ClosedError("the broker")
         const mayHaveMore = await this.#turnWith(
           () => !isSettled && this.#runNext(this.#realCalls > 0 ? this.scheduler.nowNs : Number.POSITIVE_INFINITY),
         )
@@ -254,7 +259,7 @@ export class LiveTime {
     const steps = ms <= exactMsMax ? 1 : stepsMax
     const startNs = scheduler.nowNs
     for (let step = 1; step <= steps; step++) {
-      const endNs = startNs + (ms * 1e6 * step) / steps
+      const endNs = startNs + Math.round((ms * 1e6 * step) / steps)
       if (steps === 1) while (await this.#turnWith(() => this.#runNext(endNs)));
       else {
         scheduler.passTo(endNs)
@@ -264,7 +269,7 @@ export class LiveTime {
       if (this.hasRealWork) await this.#turn()
     }
     await this.settle()
-    this.#aheadNs += ms * 1e6
+    this.#aheadNs += Math.round(ms * 1e6)
   }
 
   /** What has become due runs in its order; what it asks for again waits for the next step, and what it says is heard first. */

@@ -1,26 +1,20 @@
 /**
  * What the harness itself asks the brokers, as any client could, on connections that no fault touches.
  *
- * Owns a connection for each broker, and the questions: topics, ends of logs, records, groups with their offsets. Sees committed and uncommitted records; nothing here changes anything but making topics.
+ * Owns a connection for each broker, and the questions: topics, ends of logs, records. Sees committed and uncommitted records; nothing here changes anything but making topics. Groups are `group-look.ts`'s.
  */
 import type { ConsumerRecord } from "../client/consumer/record.js"
 import { BrokerError, ClientError } from "../client/errors.js"
 import { type Network, NetworkError } from "../env/env.js"
 import { ConnectionClosed, WireClient } from "../net/wire-client.js"
-import { Reader } from "../base/reader.js"
 import { batchesIn, recordsOf } from "../protocol/record-batch.js"
 import { attributeBits, batchAttributes } from "../protocol/batch-header.js"
 import { Errors } from "../protocol/errors.js"
 import type { Api, RequestInputOf, ResponseOf } from "../protocol/message.js"
-import { consumerGroupDescribe } from "../protocol/messages/consumer-group-describe.js"
-import { consumerProtocolAssignment } from "../protocol/messages/consumer-protocol.js"
 import { createTopics } from "../protocol/messages/create-topics.js"
-import { describeGroups } from "../protocol/messages/describe-groups.js"
 import { fetch } from "../protocol/messages/fetch.js"
-import { findCoordinator } from "../protocol/messages/find-coordinator.js"
 import { listOffsets } from "../protocol/messages/list-offsets.js"
 import { metadata } from "../protocol/messages/metadata.js"
-import { offsetFetch } from "../protocol/messages/offset-fetch.js"
 import type { TestCluster } from "./cluster.js"
 
 export interface TopicSpec {
@@ -48,32 +42,9 @@ export interface TopicState {
   readonly partitions: readonly PartitionState[]
 }
 
-export interface GroupMemberState {
-  readonly memberId: string
-  readonly clientId: string
-  readonly assignment: readonly { readonly topic: string; readonly partitions: readonly number[] }[]
-}
-
-export interface GroupOffset {
-  readonly topic: string
-  readonly partition: number
-  readonly committed: bigint
-  readonly endOffset: bigint
-  readonly lag: number
-}
-
-export interface GroupState {
-  readonly groupId: string
-  /** Kafka's word: Stable, PreparingRebalance, CompletingRebalance, Empty, Assigning, Reconciling, Dead. */
-  readonly state: string
-  readonly members: readonly GroupMemberState[]
-  /** Of every partition with a committed offset. */
-  readonly offsets: readonly GroupOffset[]
-}
-
 const noTopicId = "AAAAAAAAAAAAAAAAAAAAAA"
-/** The last version that names topics by their names. */
-const namesVersion = { fetch: 12, offsetFetch: 9 } as const
+/** The last version that names topics. */
+const fetchByNameVersion = 12
 const fetchBytes = 8 << 20
 const earliest = -2
 const latest = -1
@@ -237,87 +208,10 @@ export class Observer {
         ],
         forgottenTopicsData: [],
       },
-      namesVersion.fetch,
+      fetchByNameVersion,
     )
     const { errorCode, records } = answer.responses[0]!.partitions[0]!
     if (errorCode !== Errors.NONE) throw new BrokerError(errorCode, `${topic}-${partition} at ${fetchOffset}`)
     return records === null ? Buffer.alloc(0) : (records as Buffer)
-  }
-
-  /** One that nobody has joined is Dead, and has no members. Errors: BrokerError; ClientError when its coordinator does not run. */
-  async group(groupId: string): Promise<GroupState> {
-    const found = await this.askAny(findCoordinator, { keyType: 0, coordinatorKeys: [groupId], key: "" })
-    const { errorCode, nodeId } = found.coordinators[0]!
-    if (errorCode !== Errors.NONE) throw new BrokerError(errorCode, `the coordinator of group ${groupId}`)
-    const offsets = await this.#committed(groupId, nodeId)
-    const isNew = await this.#newGroup(groupId, nodeId)
-    return { groupId, ...(isNew ?? (await this.#classicGroup(groupId, nodeId))), offsets }
-  }
-
-  async #newGroup(groupId: string, nodeId: number): Promise<Pick<GroupState, "state" | "members"> | undefined> {
-    const answer = await this.ask(nodeId, consumerGroupDescribe, {
-      groupIds: [groupId],
-      includeAuthorizedOperations: false,
-    })
-    const { errorCode, groupState, members } = answer.groups[0]!
-    if (errorCode !== Errors.NONE) return undefined
-    return {
-      state: groupState,
-      members: members.map(({ memberId, clientId, assignment }) => ({
-        memberId,
-        clientId,
-        assignment: assignment.topicPartitions.map(({ topicName, partitions }) => ({ topic: topicName, partitions })),
-      })),
-    }
-  }
-
-  async #classicGroup(groupId: string, nodeId: number): Promise<Pick<GroupState, "state" | "members">> {
-    const answer = await this.ask(nodeId, describeGroups, { groups: [groupId], includeAuthorizedOperations: false })
-    const { errorCode, groupState, members } = answer.groups[0]!
-    if (errorCode === Errors.GROUP_ID_NOT_FOUND) return { state: "Dead", members: [] }
-    if (errorCode !== Errors.NONE) throw new BrokerError(errorCode, `group ${groupId}`)
-    return {
-      state: groupState,
-      members: members.map(({ memberId, clientId, memberAssignment }) => ({
-        memberId,
-        clientId,
-        assignment: assignmentIn(memberAssignment),
-      })),
-    }
-  }
-
-  async #committed(groupId: string, nodeId: number): Promise<GroupOffset[]> {
-    const answer = await this.ask(
-      nodeId,
-      offsetFetch,
-      { groupId: "", topics: [], groups: [{ groupId, topics: null }], requireStable: false },
-      namesVersion.offsetFetch,
-    )
-    const { errorCode, topics } = answer.groups[0]!
-    if (errorCode !== Errors.NONE) throw new BrokerError(errorCode, `the offsets of group ${groupId}`)
-    const offsets: GroupOffset[] = []
-    for (const { name, partitions } of topics) {
-      const [state] = await this.topics(name)
-      for (const { partitionIndex, committedOffset } of partitions) {
-        if (committedOffset < 0) continue
-        const known = state!.partitions.find(({ partition }) => partition === partitionIndex)
-        const committed = BigInt(committedOffset)
-        const endOffset = known?.endOffset ?? -1n
-        const lag = Number(endOffset - committed)
-        offsets.push({ topic: name, partition: partitionIndex, committed, endOffset, lag })
-      }
-    }
-    return offsets
-  }
-}
-
-/** Empty for what is no assignment of a consumer: other protocols have their own. */
-function assignmentIn(bytes: Buffer): GroupMemberState["assignment"] {
-  if (bytes.length < 2) return []
-  try {
-    const version = Math.min(bytes.readInt16BE(0), consumerProtocolAssignment.versions.max)
-    return consumerProtocolAssignment.read(new Reader(bytes.subarray(2)), version).assignedPartitions
-  } catch {
-    return []
   }
 }

@@ -9,7 +9,8 @@ import type { ClientOptions } from "../client/options.js"
 import type { SeededRandom } from "../sim/random.js"
 import { StuckError } from "../sim/scheduler.js"
 import { World } from "../sim/world.js"
-import { Broker } from "./broker.js"
+import { defaultDiskOptions } from "../sim/disk.js"
+import { Broker, healDisks } from "./broker.js"
 import { TestCluster, type WorldTime } from "./cluster.js"
 import { type Duration, durationMs } from "./duration.js"
 import { exemptFrom, faultGate } from "./fault-gate.js"
@@ -133,7 +134,7 @@ async function runSeed(
   const failures: string[] = []
   const faults = new Faults(
     (chance) => world.random.chance(chance),
-    () => cluster.members.forEach(({ machine }) => void machine.disk.heal()),
+    () => healDisks(cluster, defaultDiskOptions),
   )
   const cluster: TestCluster = new TestCluster(world, time, {
     count: options.brokers ?? 1,

@@ -4,7 +4,8 @@
  * Owns the looks, their pace and the words of a time-out. With a manual clock time passes while it waits. Unknown topics and brokers that are down are waited for.
  */
 import { ClientError, TimeoutError } from "../client/errors.js"
-import type { GroupState, Observer, TopicState } from "./observer.js"
+import { type GroupState, lookAtGroup } from "./group-look.js"
+import type { Observer, TopicState } from "./observer.js"
 import type { WorldTime } from "./cluster.js"
 import { type Duration, durationMs } from "./duration.js"
 
@@ -36,7 +37,7 @@ export class Until {
   /** The group has committed all but `lag` records, in sum, of every partition of the topics it has committed for. Errors: TimeoutError with lag, assignments and end offsets. */
   groupLag(groupId: string, lag = 0, options: UntilOptions = {}): Promise<GroupState> {
     return this.#until(`group ${groupId} has a lag of ${lag} at most`, options, {
-      look: () => this.observer.group(groupId),
+      look: () => lookAtGroup(this.observer, groupId),
       isThere: (group) => group.offsets.length > 0 && lagOf(group) <= lag,
       describe: groupText,
     })
@@ -46,7 +47,7 @@ export class Until {
   groupStable(groupId: string, members?: number, options: UntilOptions = {}): Promise<GroupState> {
     const what = members === undefined ? "" : ` with ${members} member${members === 1 ? "" : "s"}`
     return this.#until(`group ${groupId} is stable${what}`, options, {
-      look: () => this.observer.group(groupId),
+      look: () => lookAtGroup(this.observer, groupId),
       isThere: (group) => group.state === "Stable" && (members ?? group.members.length) === group.members.length,
       describe: groupText,
     })
