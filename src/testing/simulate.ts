@@ -6,6 +6,7 @@
 import { ConfigError } from "../client/errors.js"
 import type { ClientCore } from "../client/core.js"
 import type { ClientOptions } from "../client/options.js"
+import { drainWorks } from "../sim/drain.js"
 import type { SeededRandom } from "../sim/random.js"
 import { StuckError } from "../sim/scheduler.js"
 import { World } from "../sim/world.js"
@@ -85,6 +86,10 @@ export async function simulate(
   const endMs = real.monotonicMs() + (options.minutes ?? Number.POSITIVE_INFINITY) * 60_000
   // A run ends within the world, where the globals are the world's.
   const leaveWorld = () => new Promise<void>((resolve) => real.inOwnTurn(resolve))
+  if (!(await new Promise<boolean>((resolve) => real.inOwnTurn(() => resolve(drainWorks())))))
+    throw new ConfigError(
+      "simulate: this runtime is not Node.js, or one that is not known: its promises cannot be run in turns",
+    )
   let done = 0
   for (; done < count && (done === 0 || real.monotonicMs() < endMs); done++) {
     const outcome = await runSeed(first + done, options, scenario)
