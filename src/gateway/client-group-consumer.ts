@@ -5,30 +5,14 @@
  */
 import { ClientCore } from "../client/core.js"
 import type { Env } from "../env/env.js"
-import type { GroupConsumer, OpenGroupConsumer } from "./group-sessions.js"
-import { Problem } from "./problem.js"
+import type { OpenGroupConsumer } from "./group-sessions.js"
 
-const isGroupConsumer = (consumer: object): consumer is GroupConsumer =>
-  "commit" in consumer && "assignment" in consumer
-
-/** Errors, of the function: Problem 501 where the client has no groups. */
+/** Errors, of the function: ConfigError. */
 export const openGroupConsumer =
   (env: Env, bootstrap: readonly string[]): OpenGroupConsumer =>
   (config) => {
     const client = new ClientCore(env, { bootstrap, clientId: "ottla-gateway", allowAutoTopicCreation: false })
-    const consumer: object = client.consumer(config)
-    if (!isGroupConsumer(consumer)) {
-      void client.close()
-      throw new Problem({
-        status: 501,
-        slug: "no-groups",
-        title: "There are no groups here",
-        detail: "the client of this gateway cannot be a member of a group",
-        remedy:
-          "read without a group: GET /topics/{topic}/partitions/{partition}/records or GET /topics/{topic}/stream",
-        kafka: "UNSUPPORTED_VERSION",
-      })
-    }
+    const consumer = client.consumer(config)
     return {
       get assignment() {
         return consumer.assignment

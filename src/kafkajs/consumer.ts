@@ -5,7 +5,8 @@
  * an offset is committed only when its message was resolved. Heartbeats are the client's own: `heartbeat()` is there, and does nothing.
  */
 import type { ClientCore } from "../client/core.js"
-import type { GroupConsumer, RebalanceEvent } from "../client/consumer/group/group-consumer.js"
+import type { GroupConsumer } from "../client/consumer/group/group-consumer.js"
+import type { RebalanceEvent } from "../client/consumer/group/rebalance-listeners.js"
 import type { ConsumerRecord } from "../client/consumer/record.js"
 import { ClosedError } from "../client/errors.js"
 import type { Env } from "../env/env.js"

@@ -12,7 +12,7 @@ import {
   inBrokerWorld,
 } from "../../broker/testing/broker-world.js"
 import { Gateway, type GatewayOptions } from "../gateway.js"
-import { openPlainGroupConsumer } from "./plain-group-consumer.js"
+import { openGroupConsumer } from "../client-group-consumer.js"
 
 export interface HttpAnswer {
   readonly status: number
@@ -109,7 +109,7 @@ export function inGatewayWorld(
       bootstrap: `${t.node.address}:${brokerPort}`,
       version: "0.0.0",
       isOnLoopback: true,
-      openGroupConsumer: openPlainGroupConsumer(t.clients.env, `${t.node.address}:${brokerPort}`),
+      openGroupConsumer: openGroupConsumer(t.clients.env, [`${t.node.address}:${brokerPort}`]),
       ...options.gateway,
     })
     await story(new GatewayWorld(t, gateway))
