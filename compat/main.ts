@@ -21,6 +21,7 @@ import { kafkajs } from "./clients/kafkajs.js"
 import { kcat } from "./clients/kcat.js"
 import { kafkajsGroups } from "./clients/kafkajs-groups.js"
 import { nodeRdkafka } from "./clients/node-rdkafka.js"
+import { ottlaClient } from "./clients/ottla-client.js"
 import { platformaticKafka } from "./clients/platformatic-kafka.js"
 import { readmeChecks } from "./clients/readme.js"
 import { streamsWordCount } from "./clients/streams.js"
@@ -41,6 +42,7 @@ const checks: readonly Check[] = [
   wire,
   ...readmeChecks,
   kcat,
+  ottlaClient,
   kafkajs,
   platformaticKafka,
   nodeRdkafka,

@@ -11,6 +11,7 @@ const steps = [
   ["types", bin("tsc"), ["--noEmit"]],
   ["lint", bin("biome"), ["lint", "--error-on-warnings", "src", "bench", "compat", "scripts"]],
   ["format", bin("biome"), ["format", "src", "bench", "compat"]],
+  ["package", process.execPath, ["scripts/check-package.mjs"]],
   ["tests", process.execPath, ["scripts/test.mjs"]],
   ["simulation", process.execPath, ["build/src/cli/simulate.js", "--seconds", simulationSeconds]],
   ["fuzz", process.execPath, ["build/src/cli/fuzz.js", "--seconds", fuzzSeconds]],

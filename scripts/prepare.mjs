@@ -65,11 +65,15 @@ function build() {
   const common = { format: "esm", platform: "node", target: "node20.19", logLevel: "warning" }
   // One output file per source file, tests included: what tests and tools run.
   buildSync({ ...common, entryPoints: sourceFiles(), outdir: buildDir, outbase: root, sourcemap: "linked" })
-  // The command as few files, since every module costs start-up time.
+  // The command, and what programs import, as few files, since every module costs start-up time.
   rmSync(join(root, "dist"), { recursive: true, force: true })
   buildSync({
     ...common,
-    entryPoints: { main: join(root, "src/cli/main.ts"), "server-worker": join(root, "src/cli/server-worker.ts") },
+    entryPoints: {
+      main: join(root, "src/cli/main.ts"),
+      "server-worker": join(root, "src/cli/server-worker.ts"),
+      client: join(root, "src/client/index.ts"),
+    },
     outdir: join(root, "dist"),
     outExtension: { ".js": ".mjs" },
     bundle: true,

@@ -23,23 +23,39 @@ const kafkajsTickMs = 20
 
 const programs = join(repository, "build/compat/cluster/clients")
 
-export const librdkafkaName = "librdkafka"
+/** Undefined where it is not to be had here; why is said. */
+async function ifThere<T>(name: string, make: () => T | Promise<T>): Promise<T | undefined> {
+  try {
+    return await make()
+  } catch (error) {
+    if (!(error instanceof Skip)) throw error
+    process.stderr.write(`compat: without ${name}: ${error.message}\n`)
+    return undefined
+  }
+}
 
-/** Errors: `Skip` where one of them is not to be had. */
+/**
+ * Producers and readers, the producer first by which gaps are measured: librdkafka where it is there. Ottla's own client always is, so that there is always one of each.
+ */
 export async function loadClients(target: LoadTarget): Promise<ClientCommand[]> {
   const { bootstrap, topic, partitions } = target
-  if (!onPath("kcat")) throw new Skip("kcat is not on PATH")
-  const node = (name: string, program: string, cwd: string, waitMs: number): ClientCommand => ({
+  const node = (name: string, program: string, waitMs: number, cwd = repository): ClientCommand => ({
     ...{ name, cwd, command: process.execPath },
     args: [join(programs, program), name, bootstrap, topic, String(partitions), String(waitMs)],
   })
-  const producers = [
-    node(librdkafkaName, "rdkafka-producer.js", await nodeRdkafkaAddon(), tickMs),
-    node("kafkajs", "kafkajs-producer.js", await npmPackages("npm", ["kafkajs@2.2.4"]), kafkajsTickMs),
-  ]
-  const reader = { ...node("librdkafka-reader", "rdkafka-reader.js", await nodeRdkafkaAddon(), 0), isReader: true }
+  const reader = (command: ClientCommand): ClientCommand => ({ ...command, isReader: true })
+  const librdkafka = await ifThere("librdkafka", nodeRdkafkaAddon)
+  const kafkajs = await ifThere("kafkajs", () => npmPackages("npm", ["kafkajs@2.2.4"]))
   // The kcat of distributions knows no leader epochs (KIP-320): told by a node that has missed a change, it asks that node for what came later, and gives up when it is not there.
-  return [...producers, reader, ...(target.hasStaleLeaders ? [] : [kcatReader(target)])]
+  const kcat = target.hasStaleLeaders ? undefined : await ifThere("kcat", () => kcatReader(target))
+  return [
+    ...(librdkafka === undefined ? [] : [node("librdkafka", "rdkafka-producer.js", tickMs, librdkafka)]),
+    node("ottla", "ottla-producer.js", tickMs),
+    ...(kafkajs === undefined ? [] : [node("kafkajs", "kafkajs-producer.js", kafkajsTickMs, kafkajs)]),
+    ...(librdkafka === undefined ? [] : [reader(node("librdkafka-reader", "rdkafka-reader.js", 0, librdkafka))]),
+    reader(node("ottla-reader", "ottla-reader.js", 0)),
+    ...(kcat === undefined ? [] : [kcat]),
+  ]
 }
 
 interface KcatRecord {
@@ -51,6 +67,7 @@ interface KcatRecord {
 /** Reads everything from the beginning on, as it is committed. */
 function kcatReader({ bootstrap, topic, partitions }: LoadTarget): ClientCommand {
   const name = "kcat"
+  if (!onPath(name)) throw new Skip("it is not on PATH")
   const settings = {
     "socket.timeout.ms": silenceNoticed["socket.timeout.ms"],
     "topic.metadata.refresh.interval.ms": silenceNoticed["topic.metadata.refresh.interval.ms"],

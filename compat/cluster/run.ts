@@ -12,7 +12,7 @@ import { type Cluster, nodeCount } from "./cluster.js"
 import type { Fault, Scene } from "./faults.js"
 import { ackTimesOf, longestGapMs } from "./gaps.js"
 import { judge, proveJudge } from "./judge.js"
-import { librdkafkaName, loadClients } from "./load-clients.js"
+import { loadClients } from "./load-clients.js"
 import { nowUs, Recorder } from "./recorder.js"
 import { ClusterView, type PartitionView } from "./view.js"
 
@@ -45,7 +45,7 @@ export class LoadedTopic {
   readonly recorder = new Recorder()
   readonly view: ClusterView
   readonly #clients: ClientProcess[] = []
-  /** Number and partition of what librdkafka had acknowledged last, found again without looking at everything. */
+  /** Number and partition of what the measured producer had acknowledged last, found again without looking at everything. */
   #seenEvents = 0
   readonly #lastAcked = new Map<number, number>()
   #lastSent = -1
@@ -73,6 +73,11 @@ export class LoadedTopic {
     return loaded
   }
 
+  /** The producer by whose acknowledgements gaps are told. */
+  get #measured(): string {
+    return this.#clients[0]!.name
+  }
+
   /** Resolves when a record that was sent from now on is acknowledged in each of the partitions. */
   async takesRecords(partitions: readonly number[]): Promise<void> {
     this.#catchUp()
@@ -94,7 +99,7 @@ export class LoadedTopic {
     const { events } = this.recorder
     for (; this.#seenEvents < events.length; this.#seenEvents++) {
       const { client, event } = events[this.#seenEvents]!
-      if (client !== librdkafkaName) continue
+      if (client !== this.#measured) continue
       if (event.kind === "acked") this.#lastAcked.set(event.partition, event.number)
       if (event.kind === "sent") this.#lastSent = event.number
     }
@@ -136,7 +141,7 @@ export class LoadedTopic {
     await fault.end(scene, target)
     // While a majority is down nobody can take anything.
     const untilUs = target.nodes.length > 1 ? nowUs() : begunUs
-    const times = ackTimesOf(this.recorder.events, librdkafkaName)
+    const times = ackTimesOf(this.recorder.events, this.#measured)
     return {
       fault:
         target.nodes.length === 1 && target.nodes[0]!.id === scene.controller && fault.name !== "controller"

@@ -38,7 +38,7 @@ const memberChecks = clients.flatMap((client) =>
  * One of each breed: they differ in how they look for a coordinator that was away. Not platformatic, which does not survive it on Apache
  * Kafka either: it misreads the tagged fields of a fetch from a leader of a newer epoch, and does not tell what it lost.
  */
-const namesOfThoseWhoseBrokerIsKilled = ["kafkajs", "confluent-kafka-python", "java", "franz-go"]
+const namesOfThoseWhoseBrokerIsKilled = ["ottla", "kafkajs", "confluent-kafka-python", "java", "franz-go"]
 
 async function overKills({ against, brokerSettings }: CheckContext, client: GroupClient, protocol: Protocol) {
   const dataDirectory = join(temporaryDirectory("group"), "data")

@@ -36,6 +36,12 @@ async function confluentAddon(): Promise<string> {
 
 export const javascriptClients: readonly GroupClient[] = [
   {
+    name: "ottla",
+    about: "Ottla's own client",
+    protocols: ["classic", "classic cooperative", "consumer"],
+    prepare: async () => node("ottla.mjs", repository),
+  },
+  {
     name: "kafkajs",
     about: "kafkajs 2.2.4",
     protocols: ["classic"],

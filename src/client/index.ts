@@ -9,11 +9,11 @@ import type { ClientOptions } from "./options.js"
 
 export class Client extends ClientCore {
   constructor(options: ClientOptions = {}) {
-    super(createNodeEnv({ native: false }), options)
+    super(createNodeEnv({ native: false, timersKeepAlive: true }), options)
   }
 }
 
-export * from "./errors.js"
+export { bytes, type Codec, json, string } from "./codecs.js"
 export type { Consumer } from "./consumer/consumer.js"
 export type { OffsetAndMetadata } from "./consumer/group/commits.js"
 export type { GroupConsumer, RunOptions } from "./consumer/group/group-consumer.js"
@@ -21,5 +21,9 @@ export type { RebalanceEvent, RebalanceListener } from "./consumer/group/rebalan
 export type { RecordHandler } from "./consumer/group/record-work.js"
 export type { ConsumerRecord } from "./consumer/record.js"
 export type { PollOptions, TopicPartition } from "./consumer/record-reader.js"
+export * from "./errors.js"
 export type { ClientOptions, ConsumerConfig, GroupConsumerConfig, ProducerConfig } from "./options.js"
+export type { Header, Headers, HeaderValue } from "./producer/producer-batch.js"
 export type { Producer, ProducerRecord, RecordMetadata } from "./producer/producer.js"
+export type { StandardSchema } from "./standard-schema.js"
+export { CodecError, Topic, topic, type TopicCodecs, type TypedProducerRecord, type TypedRecord } from "./topic.js"

@@ -32,7 +32,7 @@ export interface Timer {
 }
 
 export interface Timers {
-  /** Runs once after at least `delayMs` of monotonic time. Does not keep the process alive. */
+  /** Runs once after at least `delayMs` of monotonic time. Whether it keeps the process alive is the environment's. */
   after(delayMs: number, run: () => void): Timer
   /** Runs once all input that is already there has been handled (one turn of the event loop). Cheap: no timer behind it. */
   soon(run: () => void): void

@@ -11,12 +11,31 @@ import { recordsOf, sealBatch, setHeader } from "../../protocol/record-batch.js"
 import { sequencePlus } from "../../protocol/sequences.js"
 
 export type Bytes = string | Uint8Array | null | undefined
-export type Headers = Readonly<Record<string, string | Uint8Array | null>>
+export type HeaderValue = string | Uint8Array | null
+
+export interface Header {
+  readonly key: string
+  readonly value: HeaderValue
+}
+
+/** By name, of which one may have several values; or as a list, where order counts. */
+export type Headers = Readonly<Record<string, HeaderValue | readonly HeaderValue[]>> | readonly Header[]
 
 /** Called once for each record: with the offset of the batch's first record and this one's place, or with what went wrong. */
 export interface Delivery {
   delivered(baseOffset: number, index: number, timestamp: number): void
   failed(error: Error): void
+}
+
+const isList = (headers: Headers): headers is readonly Header[] => Array.isArray(headers)
+
+function listOf(headers: Headers): readonly Header[] {
+  if (isList(headers)) return headers
+  return Object.entries(headers).flatMap(([key, value]): Header[] =>
+    typeof value === "object" && value !== null && !(value instanceof Uint8Array)
+      ? value.map((each) => ({ key, value: each }))
+      : [{ key, value }],
+  )
 }
 
 const byteLength = (bytes: string | Uint8Array): number => (typeof bytes === "string" ? utf8Bytes(bytes) : bytes.length)
@@ -57,13 +76,15 @@ export class ProducerBatch {
 
   /** Room a record takes in a batch of its own, header included. */
   static bytesFor(key: Bytes, value: Bytes, headers: Headers | undefined): number {
-    const body = fixedBytes + 10 + 1 + dataBytes(key) + dataBytes(value) + headersBytes(headers)
+    const list = headers === undefined ? undefined : listOf(headers)
+    const body = fixedBytes + 10 + 1 + dataBytes(key) + dataBytes(value) + headersBytes(list)
     return batchHeaderBytes + varintBytes(body) + body
   }
 
   /** False: it does not fit any more. */
   append(key: Bytes, value: Bytes, headers: Headers | undefined, timestamp: number, delivery: Delivery): boolean {
     const { memory } = this
+    const list = headers === undefined ? undefined : listOf(headers)
     const offsetDelta = this.deliveries.length
     const timestampDelta = offsetDelta === 0 ? 0 : timestamp - this.timestamps[0]!
     const keyBytes = key === null || key === undefined ? -1 : byteLength(key)
@@ -76,7 +97,7 @@ export class ProducerBatch {
       Math.max(0, keyBytes) +
       varintBytes(valueBytes) +
       Math.max(0, valueBytes) +
-      headersBytes(headers)
+      headersBytes(list)
     if (this.#length + varintBytes(body) + body > memory.length) return false
     let at = putVarint(memory, this.#length, body)
     memory[at++] = 0
@@ -84,7 +105,7 @@ export class ProducerBatch {
     at = putVarint(memory, at, offsetDelta)
     at = putData(memory, at, key, keyBytes)
     at = putData(memory, at, value, valueBytes)
-    at = putHeaders(memory, at, headers)
+    at = putHeaders(memory, at, list)
     this.#length = at
     this.deliveries.push(delivery)
     this.timestamps.push(timestamp)
@@ -99,8 +120,13 @@ export class ProducerBatch {
     let index = 0
     for (const { key, value, headers } of recordsOf(plain)) {
       const half = halves[index < middle ? 0 : 1]
-      const named = headers.length === 0 ? undefined : Object.fromEntries(headers.map((each) => [each.key, each.value]))
-      half.append(key, value, named, this.timestamps[index]!, this.deliveries[index]!)
+      half.append(
+        key,
+        value,
+        headers.length === 0 ? undefined : headers,
+        this.timestamps[index]!,
+        this.deliveries[index]!,
+      )
       index++
     }
     const { producerId, producerEpoch, baseSequence } = this
@@ -174,15 +200,11 @@ function dataBytes(data: Bytes): number {
   return varintBytes(bytes) + bytes
 }
 
-function headersBytes(headers: Headers | undefined): number {
+function headersBytes(headers: readonly Header[] | undefined): number {
   if (headers === undefined) return 1
-  let bytes = 0
-  let count = 0
-  for (const name in headers) {
-    bytes += dataBytes(name) + dataBytes(headers[name])
-    count++
-  }
-  return varintBytes(count) + bytes
+  let bytes = varintBytes(headers.length)
+  for (const { key, value } of headers) bytes += dataBytes(key) + dataBytes(value)
+  return bytes
 }
 
 function varlongBytes(value: number): number {
@@ -225,12 +247,11 @@ function putData(memory: Buffer, at: number, data: Bytes, bytes: number): number
   return at + bytes
 }
 
-function putHeaders(memory: Buffer, at: number, headers: Headers | undefined): number {
+function putHeaders(memory: Buffer, at: number, headers: readonly Header[] | undefined): number {
   if (headers === undefined) return putVarint(memory, at, 0)
-  at = putVarint(memory, at, Object.keys(headers).length)
-  for (const name in headers) {
-    const value = headers[name]
-    at = putData(memory, at, name, byteLength(name))
+  at = putVarint(memory, at, headers.length)
+  for (const { key, value } of headers) {
+    at = putData(memory, at, key, byteLength(key))
     at = putData(memory, at, value, value === null || value === undefined ? -1 : byteLength(value))
   }
   return at

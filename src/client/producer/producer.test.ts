@@ -64,6 +64,16 @@ for (const compression of ["none", "gzip", "snappy", "lz4", "zstd"] as const)
       await t.createTopic("t", 1, { "message.timestamp.after.max.ms": `${2n ** 63n - 1n}` })
       await producer.sendAll([
         { topic: "t", key: "ключ", value: Buffer.from([0, 255, 1]), headers: { trace: "1", none: null, "": "" } },
+        { topic: "t", value: "several", headers: { name: ["1", Buffer.from("2")], other: "3" } },
+        {
+          topic: "t",
+          value: "listed",
+          headers: [
+            { key: "b", value: "1" },
+            { key: "a", value: null },
+            { key: "b", value: "2" },
+          ],
+        },
         { topic: "t", key: Buffer.from("k"), value: null },
         { topic: "t", value: "x".repeat(3000), timestamp: 0 },
         { topic: "t", value: "", timestamp: 2 ** 41 - 1 },
@@ -88,13 +98,31 @@ for (const compression of ["none", "gzip", "snappy", "lz4", "zstd"] as const)
               ["", ""],
             ],
           ],
+          [
+            null,
+            Buffer.from("several").toString("hex"),
+            [
+              ["name", "1"],
+              ["name", "2"],
+              ["other", "3"],
+            ],
+          ],
+          [
+            null,
+            Buffer.from("listed").toString("hex"),
+            [
+              ["b", "1"],
+              ["a", null],
+              ["b", "2"],
+            ],
+          ],
           ["k", null, []],
           [null, Buffer.from("x".repeat(3000)).toString("hex"), []],
           [null, "", []],
         ],
       )
       assert.deepEqual(
-        records.slice(2).map(({ timestamp }) => timestamp),
+        records.slice(4).map(({ timestamp }) => timestamp),
         [0, 2 ** 41 - 1],
       )
     }))

@@ -13,6 +13,8 @@ export interface NodeEnvOptions extends LoggerOptions {
   native?: boolean
   /** True: also to peers on this machine, where it is the slower way. For tests. */
   sendfileOnLoopback?: boolean
+  /** Whether the process lives on while a timer waits. Default: false. */
+  timersKeepAlive?: boolean
 }
 
 export function createNodeEnv(options: NodeEnvOptions = {}): Env {
@@ -20,7 +22,7 @@ export function createNodeEnv(options: NodeEnvOptions = {}): Env {
   const log = createLogger(options)
   return {
     clock: nodeClock,
-    timers: new NodeTimers(),
+    timers: new NodeTimers(options.timersKeepAlive),
     disk: new NodeDisk(native),
     network: new NodeNetwork(native, log, options.sendfileOnLoopback === true),
     random: nodeRandom,

@@ -1,8 +1,8 @@
 /**
  * Timers of the event loop.
  *
- * Owns the queue behind `soon`: one `setImmediate` for everything asked for in a turn, so that it costs an array push. Timers do not keep
- * the process alive; sockets and files do.
+ * Owns the queue behind `soon`: one `setImmediate` for everything asked for in a turn, so that it costs an array push. A server's timers do not keep
+ * the process alive, for sockets and files do; a client's do, for whoever waits on it may have nothing else.
  */
 import type { Timer, Timers } from "../env.js"
 
@@ -12,9 +12,11 @@ const delayMsMax = 2 ** 31 - 1
 export class NodeTimers implements Timers {
   #due: (() => void)[] = []
 
+  constructor(private readonly keepAlive = false) {}
+
   after(delayMs: number, run: () => void): Timer {
     const timer = setTimeout(run, Math.min(Math.max(0, delayMs), delayMsMax))
-    timer.unref()
+    if (!this.keepAlive) timer.unref()
     return { cancel: () => clearTimeout(timer) }
   }
 

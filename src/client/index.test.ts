@@ -1,0 +1,29 @@
+import assert from "node:assert/strict"
+import { spawnSync } from "node:child_process"
+import { test } from "node:test"
+import { fileURLToPath } from "node:url"
+
+const entry = fileURLToPath(new URL("./index.js", import.meta.url))
+
+/** What a program prints that imports the client, and how it ends. */
+function runProgram(text: string): { readonly printed: string; readonly status: number | null } {
+  const program = `import { Client } from ${JSON.stringify(entry)}\n${text}`
+  const { stdout, stderr, status } = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
+    encoding: "utf8",
+    timeout: 20_000,
+  })
+  return { printed: stdout + stderr, status }
+}
+
+test("a program that waits for a broker that is not there is told, with the address, and ends when the client is closed", () => {
+  const { printed, status } = runProgram(`
+    const client = new Client({ bootstrap: "127.0.0.1:1" })
+    try { await client.producer({ maxBlockMs: 300 }).send({ topic: "t", value: "v" }) }
+    catch (error) { console.log(error.code, error.message) }
+    await client.close()
+    console.log("closed")
+  `)
+  assert.match(printed, /^TIMED_OUT .*127\.0\.0\.1:1: nobody listens there/)
+  assert.match(printed, /closed\n$/)
+  assert.equal(status, 0)
+})
