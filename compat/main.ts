@@ -19,6 +19,7 @@ import { kafkaPython } from "./clients/kafka-python.js"
 import { kafkaToolChecks } from "./clients/kafka-tools.js"
 import { kafkajs } from "./clients/kafkajs.js"
 import { kcat } from "./clients/kcat.js"
+import { kafkajsFacade } from "./clients/kafkajs-facade.js"
 import { kafkajsGroups } from "./clients/kafkajs-groups.js"
 import { nodeRdkafka } from "./clients/node-rdkafka.js"
 import { ottlaClient } from "./clients/ottla-client.js"
@@ -44,6 +45,7 @@ const checks: readonly Check[] = [
   kcat,
   ottlaClient,
   kafkajs,
+  kafkajsFacade,
   platformaticKafka,
   nodeRdkafka,
   kafkaPython,

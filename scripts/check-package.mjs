@@ -23,6 +23,19 @@ await client.close()
 `,
 }
 
+programs["compat/kafkajs"] = `
+import { CompressionTypes, Kafka, logLevel, type EachMessagePayload, type Message } from "ottla/compat/kafkajs"
+const kafka = new Kafka({ clientId: "my-app", brokers: ["localhost:9092"], logLevel: logLevel.NOTHING })
+export async function use(messages: Message[]): Promise<void> {
+  const producer = kafka.producer()
+  await producer.connect()
+  await producer.send({ topic: "t", compression: CompressionTypes.GZIP, messages })
+  const consumer = kafka.consumer({ groupId: "g" })
+  await consumer.subscribe({ topics: ["t", /^u/], fromBeginning: true })
+  await consumer.run({ eachMessage: async ({ topic, message }: EachMessagePayload) => console.log(topic, message.value?.toString()) })
+}
+`
+
 const run = (command, args, cwd) =>
   execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })
 const problems = []

@@ -73,6 +73,7 @@ function build() {
       main: join(root, "src/cli/main.ts"),
       "server-worker": join(root, "src/cli/server-worker.ts"),
       client: join(root, "src/client/index.ts"),
+      kafkajs: join(root, "src/kafkajs/index.ts"),
     },
     outdir: join(root, "dist"),
     outExtension: { ".js": ".mjs" },

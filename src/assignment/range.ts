@@ -21,7 +21,8 @@ interface Cut {
   next: number
 }
 
-function inOrder(a: AssignorMember, b: AssignorMember): number {
+/** Static members first, by instance id, so that their places do not change with their member ids. */
+export function byInstance(a: AssignorMember, b: AssignorMember): number {
   if (a.instanceId !== null && b.instanceId !== null) return compareText(a.instanceId, b.instanceId)
   if (a.instanceId !== null) return -1
   if (b.instanceId !== null) return 1
@@ -29,7 +30,7 @@ function inOrder(a: AssignorMember, b: AssignorMember): number {
 }
 
 export function assignRange({ members, partitionCounts }: AssignorInput): GroupAssignment {
-  const ordered = [...members].sort(inOrder)
+  const ordered = [...members].sort(byInstance)
   const cuts = new Map<Uuid, Cut>()
   for (const { topicIds } of ordered) {
     for (const topicId of topicIds) {

@@ -14,6 +14,8 @@ import { Errors } from "../protocol/errors.js"
 import type { Api, RequestInputOf, ResponseOf } from "../protocol/message.js"
 import { allocateProducerIds } from "../protocol/messages/allocate-producer-ids.js"
 import { alterPartition } from "../protocol/messages/alter-partition.js"
+import type { Samples } from "../observe/exposition.js"
+import type { Check } from "../observe/health.js"
 import { assignReplicasToDirs } from "../protocol/messages/assign-replicas-to-dirs.js"
 import { ReplicaManager } from "../replication/replica-manager.js"
 import type { LogManager } from "../storage/log-manager.js"
@@ -27,9 +29,11 @@ import { FetchSessions } from "./fetch-sessions.js"
 import { forwarding } from "./forwarding.js"
 import { groupSettings } from "./group-settings.js"
 import { InternalTopicCreation } from "./internal-topic-creation.js"
+import { collectGroups, collectMetadata, collectPartitions } from "./node-metrics.js"
 import { ProducerIds } from "./producer-ids.js"
 import { PublishedMetadata } from "./published-metadata.js"
 import { quorumGone, type QuorumWatchOptions } from "./quorum-watch.js"
+import type { RequestCounts } from "./request-counts.js"
 import { type RequestDispatch, requestDispatch } from "./request-dispatch.js"
 import type { NodeServices, RequestConnection, Services } from "./services.js"
 import { TopicCreation } from "./topic-creation.js"
@@ -46,6 +50,7 @@ export interface BrokerRoleOptions {
   /** How long that has not heard of a majority, while it is the active one. */
   readonly majoritySilenceMs: () => number
   readonly listenerName: (connection: RequestConnection) => string
+  readonly counts: RequestCounts
   /** Something happened that cannot, or this incarnation is not wanted any more: the node must stop. */
   readonly onFatal: (reason: string) => void
 }
@@ -167,6 +172,7 @@ export class BrokerRole {
     }
     this.dispatch = requestDispatch(services, {
       handlers: brokerHandlers(),
+      counts: options.counts,
       listenerName,
       forwarding: forwarding({
         env,
@@ -278,6 +284,37 @@ export class BrokerRole {
 
   get brokerEpoch(): number {
     return this.#lifecycle.brokerEpoch
+  }
+
+  /** What it has counted, and how it stands. */
+  async collect(samples: Samples): Promise<void> {
+    const { env, nodeId } = this.options.node
+    collectMetadata(samples, this.#metadata.image, nodeId)
+    await collectPartitions(samples, this.replicas)
+    await collectGroups(samples, this.#groups, this.replicas, env.clock.wallMs())
+  }
+
+  /** Whether clients can be served. `committed`: the newest metadata that this node knows to be. */
+  readiness(committed: MetadataImage): Check[] {
+    const { nodeId } = this.options.node
+    const { image } = this.#metadata
+    const isFenced = image.brokers.get(nodeId)?.fenced !== false
+    return [
+      {
+        name: "unfenced",
+        isOk: this.#isServing && !isFenced && !this.#lifecycle.isCutOff,
+        detail: this.#lifecycle.isCutOff
+          ? "the controller has not answered for a session"
+          : isFenced
+            ? "the controller does not let it serve"
+            : "the controller lets it serve",
+      },
+      {
+        name: "metadata caught up",
+        isOk: image.offset >= committed.offset,
+        detail: `acts on offset ${image.offset} of ${committed.offset}`,
+      },
+    ]
   }
 }
 

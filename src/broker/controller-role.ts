@@ -17,6 +17,7 @@ import type { LocalController } from "./controller-channel.js"
 import { probe } from "./controller/probe.js"
 import { bootstrapFeatures, metadataVersionNeeded, missingFeatures, supportedFeatures } from "./features.js"
 import { MetadataController } from "./metadata-controller.js"
+import type { RequestCounts } from "./request-counts.js"
 import { type RequestDispatch, requestDispatch } from "./request-dispatch.js"
 import type { ControllerServices, NodeServices, RequestConnection, RequestContext } from "./services.js"
 
@@ -28,6 +29,7 @@ export interface ControllerRoleOptions {
   /** What `kafka-storage format` left for a new cluster. */
   readonly bootstrapRecords: readonly MetadataRecord[] | undefined
   readonly listenerName: (connection: RequestConnection) => string
+  readonly counts: RequestCounts
   /** Of the broker of this node, if it is one. */
   readonly incarnationId: Uuid | undefined
   /** Resolves when this node acts on all metadata committed so far. */
@@ -98,7 +100,12 @@ export class ControllerRole {
       answerEmbedded: (request, connection) => this.dispatch.answer(request, connection),
     }
     const handlers = controllerHandlers()
-    this.dispatch = requestDispatch(services, { handlers, listenerName, onInvariantBroken: onBroken })
+    this.dispatch = requestDispatch(services, {
+      handlers,
+      listenerName,
+      counts: options.counts,
+      onInvariantBroken: onBroken,
+    })
     const byKey = new Map(handlers.map((handler) => [handler.api.key, handler]))
     this.local = async <A extends Api>(api: A, request: RequestInputOf<A>): Promise<ResponseOf<A>> => {
       const { handle } = byKey.get(api.key)!

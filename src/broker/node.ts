@@ -12,6 +12,8 @@ import { emptyImage, type Endpoint, type MetadataImage } from "../metadata/image
 import { decodeRecord, encodeRecord, type MetadataRecord } from "../metadata/records.js"
 import { replayBatch } from "../metadata/replay.js"
 import { snapshotRecords } from "../metadata/snapshot.js"
+import { type Sample, Samples } from "../observe/exposition.js"
+import type { Check } from "../observe/health.js"
 import { FramePool } from "../net/frame-pool.js"
 import { SharedReceiveBuffer } from "../net/frame-reader.js"
 import { PeerConnection } from "../net/peer-connection.js"
@@ -30,6 +32,8 @@ import { ControllerRole } from "./controller-role.js"
 import { findCluster } from "./formation/cluster-formation.js"
 import { watchForForeignCluster } from "./formation/foreign-cluster.js"
 import { clusterMetadataTopic } from "./internal-topics.js"
+import { collectDirectories } from "./node-metrics.js"
+import { RequestCounts } from "./request-counts.js"
 import type { NodeServices, RequestConnection } from "./services.js"
 import { checkListeners, startError } from "./start-checks.js"
 
@@ -71,6 +75,7 @@ export class Node {
   readonly #membership: ControllerMembership | undefined
   readonly #broker: BrokerRole | undefined
   readonly #server: Server
+  readonly #counts = new RequestCounts()
   readonly #listenerNames = new Map<number, string>()
   #snapshotting: Promise<void> = Promise.resolve()
   /** Until then requests of clients wait. */
@@ -138,6 +143,7 @@ export class Node {
           machine: this.#machine,
           bootstrapRecords,
           listenerName,
+          counts: this.#counts,
           incarnationId: config.isBroker ? incarnationId : undefined,
           applied: () => this.#broker?.replicas.applied() ?? Promise.resolve(),
           onBroken: (error) => onFatal(error.stack ?? error.message),
@@ -170,6 +176,7 @@ export class Node {
           local: this.#controller?.local,
           majoritySilenceMs: () => metadataLog.majoritySilenceMs,
           listenerName,
+          counts: this.#counts,
           onFatal,
         })
     this.#server = new Server(
@@ -257,6 +264,47 @@ export class Node {
 
   get directories(): readonly string[] {
     return this.logs.directories.map(({ path }) => path)
+  }
+
+  /** Everything that is counted and measured here. */
+  async metrics(): Promise<readonly Sample[]> {
+    const samples = new Samples({ node: this.nodeId })
+    const { leaderId, epoch } = this.metadataLog.describe()
+    this.#counts.collect(samples)
+    samples.add("ottla_connections", this.#server.connectionCount)
+    samples.add("ottla_active_controller", leaderId === this.nodeId ? 1 : 0)
+    samples.add("ottla_raft_epoch", epoch)
+    samples.add("ottla_raft_high_watermark", this.metadataLog.highWatermark)
+    collectDirectories(samples, this.logs)
+    await this.#broker?.collect(samples)
+    return samples.finish()
+  }
+
+  /** What must be so for clients to be sent here. */
+  readiness(): Check[] {
+    const failed = this.logs.directories.filter(({ failureReason }) => failureReason !== undefined)
+    const { leaderId, epoch } = this.metadataLog.describe()
+    return [
+      {
+        name: "started",
+        isOk: this.#isReady && !this.#isFatal && this.#stopped === undefined,
+        detail: this.#stopped === undefined ? `node ${this.nodeId}` : `node ${this.nodeId} stops`,
+      },
+      {
+        name: "log directories",
+        isOk: failed.length === 0,
+        detail:
+          failed.length === 0
+            ? "all are online"
+            : failed.map(({ path, failureReason }) => `${path}: ${failureReason}`).join("; "),
+      },
+      {
+        name: "quorum",
+        isOk: leaderId >= 0,
+        detail: leaderId >= 0 ? `led by node ${leaderId} in epoch ${epoch}` : "no controller is known",
+      },
+      ...(this.#broker?.readiness(this.#machine.committed) ?? []),
+    ]
   }
 
   async #startInItsCluster(foreign: ReturnType<typeof watchForForeignCluster>): Promise<void> {

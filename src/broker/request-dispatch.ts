@@ -11,6 +11,7 @@ import { apiVersions } from "../protocol/messages/api-versions.js"
 import { Errors } from "../protocol/errors.js"
 import type { Api } from "../protocol/message.js"
 import { decodeRequestHeader, encodeResponse, type RequestHeader } from "../protocol/request-header.js"
+import { type ApiCounts, payloadBytes, RequestCounts } from "./request-counts.js"
 import type { ApiHandler, Handled, NodeServices, RequestConnection, RequestContext, ResponseOrEnd } from "./services.js"
 
 export interface DispatchOptions<S extends NodeServices> {
@@ -18,6 +19,8 @@ export interface DispatchOptions<S extends NodeServices> {
   /** Requests that go as they are to the active controller (KIP-590). */
   readonly forwarding?: Forwarding
   readonly listenerName: (connection: RequestConnection) => string
+  /** Absent: nobody asks. */
+  readonly counts?: RequestCounts
   /** An invariant is broken: the node must stop. */
   readonly onInvariantBroken: (error: InvariantError) => void
 }
@@ -38,6 +41,7 @@ export function requestDispatch<S extends NodeServices>(services: S, options: Di
   const handlers = new Map(options.handlers.map((each) => [each.api.key, each]))
   const forwarded = new Map(options.forwarding?.apis.map((api) => [api.key, api]))
   const { env } = services
+  const allCounts = options.counts ?? new RequestCounts()
 
   const fail = (error: unknown, what: string): Reply => {
     if (error instanceof InvariantError) options.onInvariantBroken(error)
@@ -47,7 +51,7 @@ export function requestDispatch<S extends NodeServices>(services: S, options: Di
     return "close"
   }
 
-  const handle = (frame: InboundFrame, connection: RequestConnection): HandledRequest => {
+  const handle = (frame: InboundFrame, connection: RequestConnection, isInner = false): HandledRequest => {
     let header: RequestHeader
     const reader = new Reader(frame.bytes)
     try {
@@ -57,13 +61,18 @@ export function requestDispatch<S extends NodeServices>(services: S, options: Di
     }
     const { apiKey, apiVersion, correlationId } = header
     const entry = handlers.get(apiKey)
-    if (entry === undefined && forwarded.get(apiKey)?.supports(apiVersion)) return { reply: forward(frame, connection) }
+    if (entry === undefined && forwarded.get(apiKey)?.supports(apiVersion))
+      return { reply: forward(frame, connection, allCounts.of(apiKey, forwarded.get(apiKey)!.name)) }
     if (entry === undefined) return refuse(new MalformedError(`API key ${apiKey} is not supported`), "a request")
     if (!entry.api.supports(apiVersion)) {
       // The client learns what there is from the body of version 0 (KIP-511).
       if (apiKey === apiVersions.key) return { reply: unsupportedApiVersions(correlationId) }
       return refuse(new MalformedError(`${entry.api.name} has no version ${apiVersion}`), "a request")
     }
+    // What came inside another request was counted where it came in.
+    const counts = isInner ? undefined : allCounts.of(apiKey, entry.api.name)
+    const requestBytes = frame.bytes.length
+    const beganMs = env.clock.monotonicMs()
     let kept = false
     const sent: (() => void)[] = []
     const context: RequestContext = {
@@ -86,11 +95,14 @@ export function requestDispatch<S extends NodeServices>(services: S, options: Di
     const encode = (response: ResponseOrEnd<typeof entry.api>): Reply => {
       if (!kept) frame.release()
       if (response === "none" || response === "close") {
+        count(counts, requestBytes, 0, beganMs)
         runSent()
         return response
       }
       try {
-        return { payloads: encodeResponse(entry.api, apiVersion, correlationId, response), sent: runSent }
+        const payloads = encodeResponse(entry.api, apiVersion, correlationId, response)
+        count(counts, requestBytes, payloadBytes(payloads), beganMs)
+        return { payloads, sent: runSent }
       } catch (error) {
         runSent()
         return fail(error, `the answer to ${entry.api.name} v${apiVersion}`)
@@ -122,12 +134,23 @@ export function requestDispatch<S extends NodeServices>(services: S, options: Di
     }
   }
 
-  async function forward(frame: InboundFrame, connection: RequestConnection): Promise<Reply> {
+  function count(counts: ApiCounts | undefined, requestBytes: number, responseBytes: number, beganMs: number): void {
+    if (counts === undefined) return
+    counts.requests++
+    counts.requestBytes += requestBytes
+    counts.responseBytes += responseBytes
+    counts.latency.record(env.clock.monotonicMs() - beganMs)
+  }
+
+  async function forward(frame: InboundFrame, connection: RequestConnection, counts: ApiCounts): Promise<Reply> {
+    const requestBytes = frame.bytes.length
+    const beganMs = env.clock.monotonicMs()
     try {
       const answer = await options.forwarding!.forward(frame.bytes, connection)
       if (answer === undefined) return "close"
       const size = Buffer.allocUnsafe(4)
       size.writeInt32BE(answer.length)
+      count(counts, requestBytes, size.length + answer.length, beganMs)
       return { payloads: [size, answer] }
     } catch (error) {
       return fail(error, "a forwarded request")
@@ -137,7 +160,7 @@ export function requestDispatch<S extends NodeServices>(services: S, options: Di
   }
 
   async function answer(request: Buffer, connection: RequestConnection): Promise<Buffer | undefined> {
-    const reply = await handle({ bytes: request, isReusable: false, release() {} }, connection).reply
+    const reply = await handle({ bytes: request, isReusable: false, release() {} }, connection, true).reply
     if (reply === "none" || reply === "close") return undefined
     const bytes = Buffer.concat(reply.payloads as readonly Uint8Array[])
     reply.sent?.()
@@ -151,7 +174,7 @@ export function requestDispatch<S extends NodeServices>(services: S, options: Di
     return { reply: "close" }
   }
 
-  return { handle, answer }
+  return { handle: (frame, connection) => handle(frame, connection), answer }
 }
 
 function unsupportedApiVersions(correlationId: number): Reply {

@@ -82,6 +82,49 @@ const serverStart = buildCommand({
   },
 })
 
+interface GatewayFlags {
+  readonly bootstrapServer: string
+  readonly listen: string
+  readonly insecure: boolean
+  readonly log: "text" | "json"
+}
+
+const gatewayStart = buildCommand({
+  docs: {
+    brief: "Serve the HTTP API in front of any Kafka cluster",
+    fullDescription:
+      "Runs the HTTP API alone, as an ordinary client of the cluster at --bootstrap-server. A broker serves it by itself (ottla.http.listeners). Example: ottla gateway --bootstrap-server kafka:9092 --listen 127.0.0.1:8082",
+  },
+  parameters: {
+    flags: {
+      bootstrapServer: {
+        kind: "parsed",
+        parse: String,
+        brief: "A broker, as host:port, or several with commas",
+        default: "127.0.0.1:9092",
+        placeholder: "host:port",
+      },
+      listen: {
+        kind: "parsed",
+        parse: String,
+        brief: "Where to serve it",
+        default: "127.0.0.1:8082",
+        placeholder: "host:port",
+      },
+      insecure: {
+        kind: "boolean",
+        brief: "Allow an address that other machines can reach, though nobody has to say who he is",
+        default: false,
+      },
+      log: { kind: "enum", values: ["text", "json"], brief: "Form of the log lines on stderr", default: "text" },
+    },
+  },
+  loader: async () => {
+    const { startGateway } = await import("./gateway-start.js")
+    return (flags: GatewayFlags) => startGateway(flags)
+  },
+})
+
 const devCommand = buildCommand({
   docs: {
     brief: "Run a broker on this machine for development",
@@ -154,6 +197,7 @@ const app = buildApplication(
       tail: tailCommand,
       group: groupRoutes,
       config: configRoutes,
+      gateway: gatewayStart,
       cluster: clusterRoutes,
       bench: benchRoutes,
       completion,

@@ -6,6 +6,8 @@
  */
 import { Worker } from "node:worker_threads"
 import type { Logger } from "../env/env.js"
+import type { Sample } from "../observe/exposition.js"
+import type { Check } from "../observe/health.js"
 import type { Overrides } from "./machine-config.js"
 
 export interface WorkerTask {
@@ -28,7 +30,18 @@ export type FromWorker =
   /** It ran, and cannot go on. */
   | { readonly kind: "failed"; readonly reason: string }
   | { readonly kind: "stopped" }
+  | ({ readonly kind: "observed"; readonly question: number } & Observation)
 
+/** What is counted in a broker, and how it stands. */
+export interface Observation {
+  readonly samples: readonly Sample[]
+  readonly checks: readonly Check[]
+}
+
+export type ToWorker = { readonly kind: "stop" } | { readonly kind: "observe"; readonly question: number }
+
+/** How long a broker may take to say how it stands. */
+const observationMsMax = 2_000
 /** Before a thread is started anew; doubled each time that it ends again soon, up to the second. */
 const restartDelayMs = 1000
 const restartDelayMaxMs = 30_000
@@ -45,6 +58,12 @@ export class Machine {
   /** Resolves when all are ready. Rejects with the reason of the first that is refused. */
   start(): Promise<ReadyBroker[]> {
     return Promise.all(this.#brokers.map((broker) => broker.start()))
+  }
+
+  /** Of all brokers; one that does not answer is not ready. */
+  async observe(): Promise<Observation> {
+    const found = await Promise.all(this.#brokers.map((broker) => broker.observe()))
+    return { samples: found.flatMap(({ samples }) => samples), checks: found.flatMap(({ checks }) => checks) }
   }
 
   /** False: one of them did not stop cleanly. */
@@ -64,6 +83,8 @@ class BrokerThread {
   #ended: Promise<void> = Promise.resolve()
   #stoppedCleanly = false
   #delayMs = restartDelayMs
+  #questions = 0
+  readonly #observing = new Map<number, (observation: Observation) => void>()
 
   constructor(
     private readonly task: WorkerTask,
@@ -81,6 +102,7 @@ class BrokerThread {
         else if (!this.#stopping) this.log.log("error", "a broker's thread has ended, and is started anew", { reason })
       }
       worker.on("message", (message: FromWorker) => {
+        if (message.kind === "observed") return this.#observing.get(message.question)?.(message)
         if (message.kind === "ready") {
           isReady = true
           readyAtMs = performance.now()
@@ -118,9 +140,32 @@ class BrokerThread {
     }, delayMs)
   }
 
+  observe(): Promise<Observation> {
+    const question = this.#questions++
+    return new Promise<Observation>((resolve) => {
+      const timer = setTimeout(
+        () =>
+          resolve({
+            samples: [],
+            checks: [{ name: "broker's thread", isOk: false, detail: `no answer within ${observationMsMax} ms` }],
+          }),
+        observationMsMax,
+      )
+      this.#observing.set(question, (observation) => {
+        clearTimeout(timer)
+        resolve(observation)
+      })
+      this.#tell({ kind: "observe", question })
+    }).finally(() => this.#observing.delete(question))
+  }
+
+  #tell(message: ToWorker): void {
+    this.#worker?.postMessage(message)
+  }
+
   async stop(): Promise<boolean> {
     this.#stopping = true
-    this.#worker?.postMessage("stop")
+    this.#tell({ kind: "stop" })
     await this.#ended
     return this.#stoppedCleanly
   }

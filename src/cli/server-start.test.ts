@@ -46,7 +46,10 @@ const onFreePort = ["--set", "listeners=PLAINTEXT://127.0.0.1:0"]
 test("one line says when it is ready and where; SIGTERM stops it cleanly", async () => {
   const data = join(directory, "clean")
   const broker = start(...onFreePort, "--set", `log.dirs=${data}`, "--set", "node.id=0")
-  assert.match(await broker.ready, /^ottla is ready: node 0 at 127\.0\.0\.1:\d+, data in .*\n$/)
+  assert.match(
+    await broker.ready,
+    /^ottla is ready: node 0 at 127\.0\.0\.1:\d+(, http:\/\/127\.0\.0\.1:8082)?, data in .*\n$/,
+  )
   broker.child.kill("SIGTERM")
   assert.equal(await broker.exited, 0)
   assert.ok(existsSync(join(data, ".kafka_cleanshutdown")), "the next start need not recover")

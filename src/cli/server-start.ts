@@ -1,7 +1,7 @@
 /**
  * `ottla server start`: from the command line to a running broker, and from a signal to a clean stop.
  *
- * Owns reading of the settings file, what is printed, signals and exit codes: 0 stopped as asked, 1 could not start or had to stop, 2 settings that cannot be.
+ * Owns reading of the settings file, what is printed and exit codes: 0 stopped as asked, 1 could not start or had to stop, 2 settings that cannot be.
  */
 import { readFileSync } from "node:fs"
 import { availableParallelism, hostname } from "node:os"
@@ -10,7 +10,10 @@ import { loadServerConfig, type ServerConfig } from "../config/server-config.js"
 import type { Env } from "../env/env.js"
 import { createNodeEnv } from "../env/node/index.js"
 import { prepareCompression } from "../protocol/compression/compression.js"
+import { HttpGateway, HttpStartError, httpSettings } from "./http-gateway.js"
 import { brokersOfMachine, brokersPerMachineMax } from "./machine-config.js"
+import { ProcessMetrics } from "./process-metrics.js"
+import { runUntilStopped } from "./run-until-stopped.js"
 import { Machine, type ReadyBroker } from "./server-machine.js"
 
 interface SettingsInput {
@@ -27,8 +30,6 @@ export interface StartOptions {
 }
 
 const exitUsage = 2
-/** How long a clean stop may take before the second way out: the next start recovers. */
-const stopTimeoutMs = 60_000
 
 export async function startServer(options: StartOptions): Promise<void> {
   const say = (line: string) => process.stderr.write(`${line}\n`)
@@ -46,16 +47,17 @@ export async function startServer(options: StartOptions): Promise<void> {
   for (const warning of warnings) env.log.log("warn", warning)
   const count = options.brokers === "auto" ? availableParallelism() : options.brokers
   try {
-    if (count === 1) await startNode(env, config, options)
-    else await startMachine(env, config, input, options, Math.min(count, brokersPerMachineMax))
+    const http = await HttpGateway.listen(env, httpSettings(config, options.insecure))
+    if (count === 1) await startNode(env, config, options, http)
+    else await startMachine(env, config, input, options, Math.min(count, brokersPerMachineMax), http)
   } catch (error) {
-    const isForUser = error instanceof StartError || count > 1
+    const isForUser = error instanceof StartError || error instanceof HttpStartError || count > 1
     say(`ottla: ${isForUser ? (error as Error).message : ((error as Error).stack ?? String(error))}`)
     process.exit(1)
   }
 }
 
-async function startNode(env: Env, config: ServerConfig, { insecure }: StartOptions): Promise<void> {
+async function startNode(env: Env, config: ServerConfig, { insecure }: StartOptions, http: HttpGateway): Promise<void> {
   const compression = prepareCompression()
   const node = await Node.start(env, config, {
     hostname: hostname(),
@@ -66,8 +68,17 @@ async function startNode(env: Env, config: ServerConfig, { insecure }: StartOpti
     },
   })
   await compression
-  runUntilStopped(env, () => node.stop().then(() => true))
-  announce([node])
+  runUntilStopped(env, async () => {
+    await http.close()
+    await node.stop()
+    return true
+  })
+  announce([node], http.urls)
+  const ownProcess = new ProcessMetrics()
+  http.serve(addressesOf([node]), {
+    samples: async () => [...ownProcess.samples(), ...(await node.metrics())],
+    readiness: () => node.readiness(),
+  })
 }
 
 async function startMachine(
@@ -76,6 +87,7 @@ async function startMachine(
   input: SettingsInput,
   { insecure, log }: StartOptions,
   count: number,
+  http: HttpGateway,
 ): Promise<void> {
   const tasks = brokersOfMachine(config, count).map((overrides) => ({
     properties: input.properties,
@@ -85,38 +97,28 @@ async function startMachine(
   }))
   const machine = new Machine(tasks, env.log)
   const brokers = await machine.start()
-  runUntilStopped(env, () => machine.stop())
-  announce(brokers)
-}
-
-function runUntilStopped(env: Env, stopAll: () => Promise<boolean>): void {
-  const stopping = new AbortController()
-  const stop = (signal: string) => {
-    if (stopping.signal.aborted) process.exit(1)
-    stopping.abort()
-    env.log.log("info", "stopping", { signal })
-    setTimeout(() => process.exit(1), stopTimeoutMs).unref()
-    stopAll().then(
-      (clean) => process.exit(clean ? 0 : 1),
-      (error: unknown) => {
-        process.stderr.write(
-          `ottla: the stop was not clean: ${error instanceof Error ? error.message : String(error)}\n`,
-        )
-        process.exit(1)
-      },
-    )
-  }
-  process.on("SIGINT", stop)
-  process.on("SIGTERM", stop)
+  runUntilStopped(env, async () => {
+    await http.close()
+    return machine.stop()
+  })
+  announce(brokers, http.urls)
+  const ownProcess = new ProcessMetrics()
+  http.serve(addressesOf(brokers), {
+    samples: async () => [...ownProcess.samples(), ...(await machine.observe()).samples],
+    readiness: async () => (await machine.observe()).checks,
+  })
 }
 
 /** The one line that says it is ready: programs wait for it. */
-function announce(brokers: readonly ReadyBroker[]): void {
+function announce(brokers: readonly ReadyBroker[], urls: readonly string[]): void {
   const ids = brokers.map(({ nodeId }) => nodeId).join(", ")
-  const at = brokers.flatMap(({ endpoints }) => endpoints.map(({ host, port }) => hostPort(host, port))).join(", ")
+  const at = [...addressesOf(brokers), ...urls].join(", ")
   const data = brokers.flatMap(({ directories }) => directories).join(", ")
   process.stdout.write(`ottla is ready: node${brokers.length > 1 ? "s" : ""} ${ids} at ${at}, data in ${data}\n`)
 }
+
+const addressesOf = (brokers: readonly ReadyBroker[]): string[] =>
+  brokers.flatMap(({ endpoints }) => endpoints.map(({ host, port }) => hostPort(host, port)))
 
 const hostPort = (host: string, port: number) => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`)
 

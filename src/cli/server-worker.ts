@@ -10,7 +10,7 @@ import { Node, StartError } from "../broker/node.js"
 import { loadServerConfig } from "../config/server-config.js"
 import { createNodeEnv } from "../env/node/index.js"
 import { prepareCompression } from "../protocol/compression/compression.js"
-import type { FromWorker, WorkerTask } from "./server-machine.js"
+import type { FromWorker, ToWorker, WorkerTask } from "./server-machine.js"
 
 const tell = (message: FromWorker) => parentPort?.postMessage(message)
 
@@ -37,7 +37,15 @@ async function run(task: WorkerTask): Promise<void> {
       onFatal: (reason) => end({ kind: "failed", reason }, 1),
     })
     await compression
-    parentPort?.on("message", () => {
+    parentPort?.on("message", (message: ToWorker) => {
+      if (message.kind === "observe") {
+        const { question } = message
+        void node
+          .metrics()
+          .catch(() => [])
+          .then((samples) => tell({ kind: "observed", question, samples, checks: node.readiness() }))
+        return
+      }
       node.stop().then(
         () => end({ kind: "stopped" }, 0),
         (error: unknown) => end({ kind: "failed", reason: `the stop was not clean: ${textOf(error)}` }, 1),

@@ -178,15 +178,15 @@ export class Cluster {
     const known = this.#peers.get(name)
     if (known !== undefined && known.address.host === address.host && known.address.port === address.port) return known
     known?.close()
-    const { env, options } = this
-    const peer = new PeerConnection(address, {
-      env,
-      clientId: options.clientId,
-      shared: this.#shared,
-      pool: this.#pool,
-    })
+    const peer = this.connect(address)
     this.#peers.set(name, peer)
     return peer
+  }
+
+  /** A connection that is not shared: whoever asks for it closes it. For requests that a broker answers late, because those behind them wait too. */
+  connect(address: PeerAddress): Peer {
+    const { env, options } = this
+    return new PeerConnection(address, { env, clientId: options.clientId, shared: this.#shared, pool: this.#pool })
   }
 
   /**

@@ -7,12 +7,17 @@ import type { Env } from "../env/env.js"
 import { Admin } from "./admin/admin.js"
 import { Cluster } from "./cluster.js"
 import { ClosedError, ConfigError } from "./errors.js"
-import { Consumer } from "./consumer/consumer.js"
+import { Consumer, type ConsumerOptions } from "./consumer/consumer.js"
+import { groupConsumerOptions } from "./consumer/group/group-options.js"
+import { GroupConsumer } from "./consumer/group/group-consumer.js"
+import type { FetcherOptions } from "./consumer/fetcher.js"
+import type { Reset } from "./consumer/position.js"
 import {
   type AdminConfig,
   type ClientOptions,
   compressionOption,
   type ConsumerConfig,
+  type GroupConsumerConfig,
   numberOption,
   parseBootstrap,
   type ProducerConfig,
@@ -77,19 +82,36 @@ export class ClientCore implements AsyncDisposable {
     return producer
   }
 
-  /** A consumer without a group: it reads what it is told, and remembers nothing. Errors: ConfigError. */
-  consumer(config: ConsumerConfig): Consumer {
+  /** With `groupId` a member of that group. Without, it reads what it is told and remembers nothing. Errors: ConfigError. */
+  consumer(config: GroupConsumerConfig): GroupConsumer
+  consumer(config: ConsumerConfig & { readonly groupId?: undefined }): Consumer
+  consumer(config: ConsumerConfig | GroupConsumerConfig): Consumer | GroupConsumer {
     if (this.#isClosed) throw new ClosedError("the client")
-    const { topics = [], partitions = [], from = "latest" } = config
+    const reading = this.#readingOptions(config)
+    const consumer =
+      "groupId" in config && config.groupId !== undefined
+        ? new GroupConsumer(this.env, this.#cluster, groupConsumerOptions(config, reading))
+        : new Consumer(this.env, this.#cluster, { ...this.#readSet(config), ...reading })
+    this.#open.add(consumer)
+    return consumer
+  }
+
+  #readSet({
+    topics = [],
+    partitions = [],
+  }: ConsumerConfig): Pick<ConsumerOptions, "topics" | "partitions" | "metadataMaxAgeMs"> {
     if (topics.length === 0 && partitions.length === 0)
       throw new ConfigError("consumer: name what it reads, in topics or partitions")
+    return { topics, partitions, metadataMaxAgeMs: this.#metadataMaxAgeMs }
+  }
+
+  #readingOptions(config: ConsumerConfig): FetcherOptions & { readonly from: Reset; readonly maxBlockMs: number } {
+    const { from = "latest" } = config
     if (from !== "earliest" && from !== "latest" && !(typeof from === "object" && from.timestamp >= 0))
       throw new ConfigError(`from: ${JSON.stringify(from)} is neither "earliest", "latest" nor { timestamp }`)
     const bytes = (name: string, value: number | undefined, fallback: number) =>
       numberOption(name, value, fallback, 1, gibibyte)
-    const consumer = new Consumer(this.env, this.#cluster, {
-      topics,
-      partitions,
+    return {
       from,
       resetTo: typeof from === "object" ? "earliest" : from,
       maxWaitMs: numberOption("maxWaitMs", config.maxWaitMs, 500, 0, dayMs),
@@ -101,11 +123,8 @@ export class ClientCore implements AsyncDisposable {
       rackId: config.rack ?? "",
       requestTimeoutMs: this.#requestTimeoutMs,
       retryBackoffMs: this.#retryBackoffMs,
-      metadataMaxAgeMs: this.#metadataMaxAgeMs,
       maxBlockMs: numberOption("maxBlockMs", config.maxBlockMs, 60_000, 1, dayMs),
-    })
-    this.#open.add(consumer)
-    return consumer
+    }
   }
 
   /** What operators and tools ask of a cluster. Errors: ConfigError. */

@@ -68,3 +68,42 @@ export class ClosedError extends ClientError {
     super("CLOSED", `${what} is closed`, false)
   }
 }
+
+/** What to do about an error of a group, where the broker's own words do not say it. */
+const groupAdvice: Readonly<Record<string, string>> = {
+  ILLEGAL_GENERATION:
+    "the group has gone on without this member; what was not committed is read again, maybe by another member",
+  UNKNOWN_MEMBER_ID:
+    "the group has taken this consumer out: it was not heard of within sessionTimeoutMs, or did not ask for records within maxPollIntervalMs; what was not committed is read again, maybe by another member",
+  STALE_MEMBER_EPOCH:
+    "the group has gone on without this member; what was not committed is read again, maybe by another member",
+  FENCED_MEMBER_EPOCH:
+    "the group has gone on without this member; what was not committed is read again, maybe by another member",
+  REBALANCE_IN_PROGRESS: "the group is dealing out partitions anew; commit again when that is over",
+  FENCED_INSTANCE_ID: "another consumer has joined with the same groupInstanceId; give each its own",
+  UNRELEASED_INSTANCE_ID: "another consumer holds this groupInstanceId and has not left; give each its own",
+  INCONSISTENT_GROUP_PROTOCOL: "the members of a group need an assignor in common; see assignors",
+  INVALID_SESSION_TIMEOUT:
+    "the broker allows another range of sessionTimeoutMs (group.min.session.timeout.ms, group.max.session.timeout.ms)",
+  GROUP_ID_NOT_FOUND: "it is no group of this protocol; see groupProtocol",
+  UNSUPPORTED_VERSION: 'the brokers do not offer this group protocol; use groupProtocol: "classic"',
+}
+
+/** A group has refused its member, or a commit of it. Not retriable: the partitions are, or will be, somebody else's. */
+export class GroupError extends ClientError {
+  override name = "GroupError"
+  constructor(
+    readonly errorCode: number,
+    what: string,
+    /** The broker's own words, if it had any. */
+    detail?: string | null,
+  ) {
+    const info = errorByCode(errorCode)
+    const name = info?.name ?? `ERROR_${errorCode}`
+    super(
+      name,
+      [`${what}: ${detail || info?.message || `error ${errorCode}`}`, groupAdvice[name]].filter(Boolean).join(" "),
+      info?.retriable === true || name === "REBALANCE_IN_PROGRESS",
+    )
+  }
+}

@@ -68,6 +68,32 @@ export interface ConsumerConfig {
   readonly maxBlockMs?: number
 }
 
+/** What a consumer of a group can be told beside; whole topics only. */
+export interface GroupConsumerConfig extends Omit<ConsumerConfig, "partitions"> {
+  readonly groupId: string
+  readonly topics: readonly string[]
+  /** Where reading begins in a partition of which nothing is committed. Default: "latest". */
+  readonly from?: NonNullable<ConsumerConfig["from"]>
+  /** Whether what was processed is committed by itself. Default: true. */
+  readonly autoCommit?: boolean
+  /** Default: 5 s. */
+  readonly autoCommitIntervalMs?: number
+  /** "classic" (default), or "consumer": KIP-848, where the broker assigns. A group has one of them at a time; brokers change it while members change theirs. */
+  readonly groupProtocol?: "classic" | "consumer"
+  /** Makes it a static member: whoever comes with the same id takes its place, and leaving for less than a session moves nothing (KIP-345). */
+  readonly groupInstanceId?: string
+  /** Not heard of for so long, a member is out. Default: 45 s. With groupProtocol "consumer" the broker decides. */
+  readonly sessionTimeoutMs?: number
+  /** Default: 3 s. With groupProtocol "consumer" the broker decides. */
+  readonly heartbeatIntervalMs?: number
+  /** How long records may be worked on before more are asked for, and one record by a handler of `run`; and so how long a rebalance waits. Default: 5 min. */
+  readonly maxPollIntervalMs?: number
+  /** Of classic groups, in the order of preference: "range", "roundrobin", "sticky", "cooperative-sticky". Only with cooperative ones alone are partitions kept through a rebalance. Default: range, cooperative-sticky. */
+  readonly assignors?: readonly string[]
+  /** Of groups with groupProtocol "consumer": "uniform" or "range", where brokers have no others. Default: the group's choice. */
+  readonly groupRemoteAssignor?: string
+}
+
 export interface AdminConfig {
   /** How long a call is tried where it does not say. Default: 1 min. */
   readonly timeoutMs?: number

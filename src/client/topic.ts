@@ -4,7 +4,7 @@
  * Owns coding on the way in and out, and what becomes of a record that cannot be read. Sending, reading, groups and order are the producer's and the consumer's, which are used as they are.
  */
 import type { Codec } from "./codecs.js"
-import type { Consumer } from "./consumer/consumer.js"
+import type { RecordReader } from "./consumer/record-reader.js"
 import type { ConsumerRecord } from "./consumer/record.js"
 import { ClientError } from "./errors.js"
 import type { Bytes, Headers } from "./producer/producer-batch.js"
@@ -113,7 +113,7 @@ export class Topic<K, V> {
    * iteration with a CodecError, and a new one begins behind it.
    */
   async *read(
-    consumer: Consumer,
+    consumer: RecordReader,
     { onInvalid }: { readonly onInvalid?: (error: CodecError) => void | Promise<void> } = {},
   ): AsyncGenerator<TypedRecord<K, V>> {
     for await (const record of consumer) {

@@ -951,6 +951,8 @@ export const brokerConfigs: readonly ConfigEntry[] = [
     updateMode: "cluster-wide",
   }),
   define("ottla.frame.buffer.pool.bytes", "long", "67108864", { valid: "[0,...]", updateMode: "read-only" }),
+  define("ottla.http.body.bytes.max", "int", "4194304", { valid: "[1024,...]", updateMode: "read-only" }),
+  define("ottla.http.listeners", "list", "http://127.0.0.1:8082", { emptyAllowed: true, updateMode: "read-only" }),
   define("ottla.hot.cache.bytes", "long", "134217728", { valid: "[0,...]", updateMode: "read-only" }),
   define("ottla.machine.id", "string", null, { updateMode: "read-only" }),
 ]

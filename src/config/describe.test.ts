@@ -22,7 +22,7 @@ const topicEntry = (name: string, at = none, overrides = {}) => describeTopic(at
 
 test("as many entries as Kafka 4.3.1 lists, and Ottla's own", () => {
   assert.equal(describeTopic(none, map()).length, 33 + 1)
-  assert.equal(describeBroker(none).length, 340 + 4)
+  assert.equal(describeBroker(none).length, 340 + 6)
   assert.equal(describeGroup(none, map()).length, 17)
   assert.equal(describeClientMetrics(map()).length, 3)
   assert.equal(describeClusterDefault(none).length, 0)

@@ -7,6 +7,7 @@
 import { type BrokerLayers, brokerConfigText, type ConfigValues } from "./config-layers.js"
 import { configEntry, configTables } from "./config-tables.js"
 import { groupLimitErrors } from "./group-limits.js"
+import { type HttpListener, resolveHttpListeners } from "./http-listeners.js"
 import { type Listeners, resolveListeners } from "./listeners.js"
 import { parseConfig } from "./parse.js"
 import { parseProperties } from "./properties.js"
@@ -34,6 +35,8 @@ export interface ServerConfig {
   readonly logDirs: readonly string[]
   readonly listeners: Listeners
   readonly quorum: QuorumConfig
+  /** Of the HTTP API; none: it is off. */
+  readonly httpListeners: readonly HttpListener[]
   /** What was set, or is Ottla's own default, each as DescribeConfigs prints it. The static layer of `BrokerLayers`. */
   readonly values: ConfigValues
   /** Value by Kafka's name, the default if it is not set. Asking for a name that is no setting, or for another type, is a mistake of ours. */
@@ -111,6 +114,7 @@ export function loadServerConfig(input: {
     },
     errors,
   )
+  const httpListeners = resolveHttpListeners(config.list("ottla.http.listeners"), errors)
   const logDirs = config.list(config.values.has("log.dirs") ? "log.dirs" : "log.dir")
   if (roles.includes("broker") && listeners.advertised.length === 0 && errors.length === 0) {
     errors.push("listeners: a broker needs one that is not a controller listener (controller.listener.names)")
@@ -135,6 +139,7 @@ export function loadServerConfig(input: {
       logDirs,
       listeners,
       quorum,
+      httpListeners,
     }),
     warnings,
     errors,

@@ -93,6 +93,8 @@ export const supportedConfigs: ReadonlySet<string> = new Set([
   "ottla.flush.policy",
   "ottla.frame.buffer.pool.bytes",
   "ottla.hot.cache.bytes",
+  "ottla.http.body.bytes.max",
+  "ottla.http.listeners",
   "ottla.machine.id",
   "process.roles",
   "producer.id.expiration.check.interval.ms",

@@ -35,6 +35,11 @@ export class Server {
     private readonly handle: (frame: InboundFrame, connection: ServerConnection) => HandledRequest,
   ) {}
 
+  /** Open ones. */
+  get connectionCount(): number {
+    return this.#connections.size
+  }
+
   /** Resolves with the bound address (a free port for port 0). Rejects with `NetworkError`. */
   async listen(address: { host: string; port: number }): Promise<{ host: string; port: number }> {
     const listener = await this.env.network.listen(address, (connection) => {

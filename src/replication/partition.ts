@@ -58,6 +58,10 @@ export class Partition implements LogListener {
   #truncating = 0
   #appendsHeld: { readonly resumed: Promise<void>; resume(): void } | undefined
   #stoppedFor: ErrorCode | undefined
+  /** What was appended here as the leader, and handed to consumers, since this replica is here. Whoever hands records out adds to `bytesOut`. */
+  bytesIn = 0
+  recordsIn = 0
+  bytesOut = 0
   /** What listeners were told last. */
   #writtenTold: Offset
   #logStartTold: Offset
@@ -288,6 +292,8 @@ export class Partition implements LogListener {
     }
     const result = this.#log.append(batch, { ...options, leaderEpoch: this.leaderEpoch })
     if (result.ok && !result.duplicate) {
+      this.bytesIn += batch.length
+      this.recordsIn += result.lastOffset - result.baseOffset + 1
       this.#listeners.appended(result.lastOffset + 1, batch.length)
       if (this.#log.config.flushPolicy === "memory") this.#advanced()
     }

@@ -204,6 +204,12 @@ export class ReplicaManager implements PartitionHome {
     return this.#partitions.get(topic)?.[index]
   }
 
+  /** Every replica of this broker. */
+  *partitions(): IterableIterator<Partition> {
+    for (const ofTopic of this.#partitions.values())
+      for (const partition of ofTopic) if (partition !== undefined) yield partition
+  }
+
   /** Why a partition of a topic that exists has no `partition` here. */
   absenceOf(topic: TopicImage, index: number): { errorCode: ErrorCode } {
     const partition = topic.partitions[index]

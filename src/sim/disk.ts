@@ -170,8 +170,13 @@ export class SimulatedDisk {
 
   /** The machine gets a new disk, with nothing on it. Only while it has no power. */
   replaceWithEmpty(): void {
-    this.names = new Names()
-    this.#usedBytesMost = 0
+    this.replaceWith(new Names())
+  }
+
+  /** The machine gets another disk, with this on it. Only while nothing runs on it. */
+  replaceWith(names: Names): void {
+    this.names = names
+    this.#usedBytesMost = this.usedBytes
   }
 
   /** The disks of two machines change places. Only while both have no power. */

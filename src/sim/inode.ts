@@ -65,6 +65,16 @@ export class Inode {
     return Buffer.from(this.#cached.subarray(0, this.#size))
   }
 
+  /** Another file with what programs see in this one, all of it on the medium. */
+  copy(id: number): Inode {
+    const twin = new Inode(id)
+    twin.modifiedMs = this.modifiedMs
+    twin.#cached = this.contents()
+    twin.#durable = this.contents()
+    twin.#size = twin.#durableSize = this.#size
+    return twin
+  }
+
   /** What programs see from one position to another, without a copy: not to be kept. */
   view(from: number, to: number): Buffer {
     return this.#cached.subarray(from, Math.min(to, this.#size))

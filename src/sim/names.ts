@@ -147,6 +147,23 @@ export class Names {
     }
   }
 
+  /** The same names and contents as programs see them, all of it on the medium. */
+  copy(): Names {
+    const copied = new Names()
+    const copyFolder = (from: Folder, to: Folder) => {
+      to.modifiedMs = from.modifiedMs
+      for (const [name, named] of from.cached) {
+        let twin: Named
+        if (named instanceof Inode) twin = named.copy(copied.#nextId++)
+        else copyFolder(named, (twin = copied.newFolder()))
+        to.cached.set(name, twin)
+        to.durable.set(name, twin)
+      }
+    }
+    copyFolder(this.root, copied.root)
+    return copied
+  }
+
   *folders(image: "cached" | "durable" = "cached", from: Folder = this.root): Generator<Folder> {
     yield from
     for (const named of from[image].values()) if (named instanceof Folder) yield* this.folders(image, named)

@@ -47,6 +47,8 @@ export interface RunLimits {
   eventsMax?: number
   /** Virtual time above which the run fails. */
   virtualMsMax?: number
+  /** Runs a turn of the event loop: what the run's own code, and nobody else's, finds in the process meanwhile. */
+  aroundTurn?: (turn: () => void) => void
 }
 
 /** The scenario waits for something that can no longer happen, or it spins. */
@@ -62,6 +64,8 @@ export class Scheduler {
   #sequence = 0
   readonly #heap: Entry[] = []
   #running = false
+  /** Told of every event that is added, by whoever drives it from outside. */
+  onAdded: (() => void) | undefined
 
   constructor(
     readonly random: SeededRandom,
@@ -76,7 +80,23 @@ export class Scheduler {
     const timeNs = this.nowNs + Math.max(0, Math.floor(delayNs))
     const entry = new Entry(timeNs, this.random.next(), this.#sequence++, owner, what, payload, run)
     this.#push(entry)
+    this.onAdded?.()
     return entry
+  }
+
+  /** When the next event is due; undefined: nothing is left to happen. */
+  get nextNs(): number | undefined {
+    for (;;) {
+      const next = this.#heap[0]
+      if (next === undefined) return undefined
+      if (next.run !== undefined && next.owner.alive) return next.timeNs
+      this.#pop()
+    }
+  }
+
+  /** Time passes without an event. Those that were due meanwhile are late. */
+  passTo(timeNs: number): void {
+    this.nowNs = Math.max(this.nowNs, timeNs)
   }
 
   /** Notes something in the trace that is not an event. */
@@ -121,7 +141,9 @@ export class Scheduler {
         this.#running = false
         settle()
       }
-      const oneTurn = (events: number) => {
+      const around = limits.aroundTurn ?? ((turn: () => void) => turn())
+      const oneTurn = (events: number) => around(() => someEvents(events))
+      const someEvents = (events: number) => {
         try {
           for (let i = 0; i < events && !settled; i++) {
             if (this.eventCount >= eventsMax) throw new StuckError(`not finished after ${this.eventCount} events`)
@@ -141,15 +163,17 @@ export class Scheduler {
           oneTurn(events)
           if (!settled) inOwnTurn(turn)
         }
-        try {
-          main().then(
-            (value) => finish(() => resolve(value)),
-            (error) => finish(() => reject(error)),
-          )
-        } catch (error) {
-          finish(() => reject(error))
-        }
-        if (events > 1) drain()
+        around(() => {
+          try {
+            main().then(
+              (value) => finish(() => resolve(value)),
+              (error) => finish(() => reject(error)),
+            )
+          } catch (error) {
+            finish(() => reject(error))
+          }
+          if (events > 1) drain()
+        })
         // Without a working drain the microtasks of `main` need the turn to end first.
         if (events > 1) turn()
         else inOwnTurn(turn)

@@ -18,6 +18,8 @@ export interface WorldOptions {
   interleaveNsMax?: number
   /** Chance that a `buggify` site is armed in this world at all. */
   buggifyArmChance?: number
+  /** What nodes have that are added without options of their own. */
+  nodes?: NodeOptions
   /** Keeps the trace as text too. */
   traceText?: boolean
   /** Sees every log line of every node. */
@@ -48,6 +50,7 @@ export class World {
   /** `buggify` sites that fired, and how often. */
   readonly fired = new Map<string, number>()
   readonly #onLog: ((line: LogLine) => void) | undefined
+  readonly #nodeOptions: NodeOptions
 
   constructor(
     readonly seed: string | number,
@@ -64,9 +67,10 @@ export class World {
     }
     this.#buggify = this.random.fork("buggify")
     this.#onLog = options.onLog
+    this.#nodeOptions = options.nodes ?? {}
   }
 
-  addNode(name: string, options: NodeOptions = {}): SimulatedNode {
+  addNode(name: string, options: NodeOptions = this.#nodeOptions): SimulatedNode {
     const node = new SimulatedNode(this, name, `10.0.0.${this.nodes.size + 1}`, options)
     this.nodes.set(name, node)
     return node

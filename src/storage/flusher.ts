@@ -5,6 +5,7 @@
  * have rounds of their own beside. A sync that failed is never tried again: afterwards the system may hold clean pages with lost bytes.
  */
 import type { Env } from "../env/env.js"
+import { Latency } from "../observe/latency.js"
 import type { FlushJob, Log } from "./log.js"
 
 /** Measured on ext4: from about here on one syncfs is cheaper than an fdatasync per file. */
@@ -36,6 +37,8 @@ export class Flusher {
   readonly #running: Record<RoundKind, Round | undefined> = { usual: undefined, bulk: undefined }
   #isComing = false
   #stopped = false
+  /** How long rounds took. */
+  readonly latency = new Latency()
   /** The last rounds: how long they took, and when they ended. */
   readonly #recent: { readonly tookMs: number; readonly endedMs: number }[] = []
 
@@ -110,6 +113,7 @@ export class Flusher {
     const isOver = this.#sync(kind, jobs).then(
       () => {
         const endedMs = this.env.clock.monotonicMs()
+        this.latency.record(endedMs - sinceMs)
         if (this.#recent.push({ tookMs: endedMs - sinceMs, endedMs }) > paceRoundsMax) this.#recent.shift()
         this.#running[kind] = undefined
         for (const job of jobs) job.log.completeFlush(job)

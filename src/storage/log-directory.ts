@@ -22,6 +22,7 @@ import {
 } from "./checkpoint-files.js"
 import { type DirectoryIdentity, lockDirectory, readIdentity } from "./directory-identity.js"
 import type { FilePool } from "./file-pool.js"
+import type { Latency } from "../observe/latency.js"
 import { Flusher } from "./flusher.js"
 import type { HotCache } from "./hot-cache.js"
 import type { IndexCache } from "./index-cache.js"
@@ -145,6 +146,11 @@ export class LogDirectory implements LogHome {
   /** How long a sync takes these days. */
   get syncPaceMs(): number {
     return this.#flusher.paceMs(this.env.clock.monotonicMs())
+  }
+
+  /** How long rounds of syncs took. */
+  get syncLatency(): Latency {
+    return this.#flusher.latency
   }
 
   /** See `LogFolders.make`. */

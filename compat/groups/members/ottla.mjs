@@ -19,8 +19,8 @@ if (lines.role === "produce") {
     from: "earliest",
     autoCommit: false,
     groupProtocol: protocol === "consumer" ? "consumer" : "classic",
-    assignors: [protocol === "classic cooperative" ? "cooperative-sticky" : "range"],
     ...(protocol !== "consumer" && {
+      assignors: [protocol === "classic cooperative" ? "cooperative-sticky" : "range"],
       sessionTimeoutMs: lines.sessionTimeoutMs,
       heartbeatIntervalMs: lines.heartbeatIntervalMs,
     }),

@@ -333,7 +333,9 @@ class FetchRound implements AdvanceListener {
     this.#reads.forEach(({ records }, index) => {
       if (records === undefined) return
       this.context.onSent(records.release)
-      if (this.#kind === "follower") this.services.replicas.replicated(this.#targets[index]!.partition!, records.bytes)
+      const partition = this.#targets[index]!.partition!
+      if (this.#kind === "follower") this.services.replicas.replicated(partition, records.bytes)
+      else partition.bytesOut += records.bytes
     })
     const results = this.#reads.map(
       (read): FetchedPartition => ({

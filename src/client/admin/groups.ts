@@ -61,15 +61,14 @@ export interface GroupDescription {
 
 export type GroupExplanation = Omit<ResponseOf<typeof explainGroupApi>, "errorCode">
 
-/** Of a group, in a list of results. */
-export interface GroupName {
+export interface GroupId {
   readonly groupId: string
 }
 
-const ids = (groupIds: readonly string[]): GroupName[] => groupIds.map((groupId) => ({ groupId }))
-const keyOf = ({ groupId }: GroupName): string => groupId
-const what = ({ groupId }: GroupName): string => `group ${groupId}`
-const absent = ({ groupId }: GroupName): string => `there is no group ${groupId}`
+const ids = (groupIds: readonly string[]): GroupId[] => groupIds.map((groupId) => ({ groupId }))
+const keyOf = ({ groupId }: GroupId): string => groupId
+const what = ({ groupId }: GroupId): string => `group ${groupId}`
+const absent = ({ groupId }: GroupId): string => `there is no group ${groupId}`
 
 /** Groups of all brokers. Errors: what a broker refused, or that one of them does not answer, for then groups would be missing. */
 export async function listGroups(
@@ -108,7 +107,7 @@ export async function describeGroups(
   routing: Routing,
   groupIds: readonly string[],
   options: CallOptions = {},
-): Promise<Result<GroupName, GroupDescription>[]> {
+): Promise<Result<GroupId, GroupDescription>[]> {
   const items = ids(groupIds)
   const outcomes = await routing.byCoordinator(items, routing.begin(options), async (nodeId, batch, call) => {
     const consumer = await describeConsumerGroups(routing, nodeId, batch, call)
@@ -128,7 +127,7 @@ const isOther = ({ error }: Outcome<GroupDescription>): boolean =>
 async function describeConsumerGroups(
   routing: Routing,
   nodeId: number,
-  items: readonly GroupName[],
+  items: readonly GroupId[],
   call: Call,
 ): Promise<Outcome<GroupDescription>[]> {
   let answer: ResponseOf<typeof consumerGroupDescribe>
@@ -175,7 +174,7 @@ async function describeConsumerGroups(
 async function describeClassicGroups(
   routing: Routing,
   nodeId: number,
-  items: readonly GroupName[],
+  items: readonly GroupId[],
   call: Call,
 ): Promise<Outcome<GroupDescription>[]> {
   const request = { groups: items.map(keyOf), includeAuthorizedOperations: false }
@@ -225,7 +224,7 @@ export async function deleteGroups(
   routing: Routing,
   groupIds: readonly string[],
   options: CallOptions = {},
-): Promise<Result<GroupName>[]> {
+): Promise<Result<GroupId>[]> {
   const items = ids(groupIds)
   const outcomes = await routing.byCoordinator(items, routing.begin(options), async (nodeId, batch, call) => {
     const answer = await routing.node(nodeId, deleteGroupsApi, { groupsNames: batch.map(keyOf) }, call)

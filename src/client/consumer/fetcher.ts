@@ -76,11 +76,11 @@ export class Fetcher {
   }
 
   /** Reads it from here on. Already read: goes on there. */
-  add(topic: string, partition: number, from: Reset | number): Position {
+  add(topic: string, partition: number, from: Reset | number, leaderEpoch = -1): Position {
     const key = keyOf(topic, partition)
     const position = this.#positions.get(key) ?? new Position(topic, partition)
     this.#positions.set(key, position)
-    if (typeof from === "number") position.seek(from)
+    if (typeof from === "number") position.seek(from, leaderEpoch)
     else position.resetTo(from)
     if (!this.#turns.includes(position)) this.#turns.push(position)
     this.stir()
@@ -110,7 +110,7 @@ export class Fetcher {
   ready(): Position | undefined {
     for (let tried = 0; tried < this.#turns.length; tried++) {
       const first = this.#turns[0]!
-      if (!first.isPaused && first.hasBuffered) return first
+      if (!first.isPaused && !first.isHeld && first.hasBuffered) return first
       this.#turns.push(this.#turns.shift()!)
     }
     return undefined

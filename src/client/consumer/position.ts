@@ -25,6 +25,8 @@ export class Position {
   /** What must be found out first. */
   reset: Reset | undefined
   isPaused = false
+  /** Hands nothing out, for reasons of the consumer's own: it is on its way to another member, or enough of it is in work. */
+  isHeld = false
   /** A request of it is on its way. */
   isAsked = false
   /** A follower that is nearer (KIP-392), and until when it is believed. */
@@ -34,6 +36,8 @@ export class Position {
   highWatermark = -1
   lastStableOffset = -1
   logStartOffset = -1
+  /** Of the record that was handed out last, and so of everything before `offset`; -1: not known. */
+  offsetEpoch = -1
   /** Of the last batch that was read: a leader that does not have it says where the logs part. */
   lastEpoch = -1
   /** Raised by every seek. */
@@ -60,10 +64,12 @@ export class Position {
     return this.highWatermark < 0 || this.offset < 0 ? undefined : Math.max(0, this.highWatermark - this.offset)
   }
 
-  seek(offset: number): void {
+  /** `leaderEpoch`: of the record before, if it is known: a leader that does not have it says so. */
+  seek(offset: number, leaderEpoch = -1): void {
     this.#forget()
     this.reset = undefined
     this.offset = this.fetchOffset = offset
+    this.offsetEpoch = this.lastEpoch = leaderEpoch
   }
 
   resetTo(reset: Reset): void {
@@ -121,8 +127,10 @@ export class Position {
       if (batchLastOffset(bytes, start) < this.offset) continue
       if ((batchAttributes(bytes, start) & attributeBits.control) !== 0) continue
       const batch = bytes.subarray(start, end)
+      const leaderEpoch = bytes.readInt32BE(start + 12)
       for (const { offset, timestamp, key, value, headers } of recordsOf(batch)) {
         if (offset < this.offset) continue
+        this.offsetEpoch = leaderEpoch
         yield { topic, partition, offset: BigInt(offset), timestamp, key, value, headers }
       }
     }

@@ -285,6 +285,11 @@ export class Producer implements AsyncDisposable {
 
   #watchWaiting(): void {
     const first = this.#waiting[0]
+    if (first === undefined) {
+      // Nobody waits: a timer of a client keeps the process alive.
+      this.#timer?.cancel()
+      this.#timer = undefined
+    }
     if (this.#timer !== undefined || first === undefined) return
     this.#timer = this.env.timers.after(Math.max(1, first.deadlineMs - this.env.clock.monotonicMs()), () => {
       this.#timer = undefined
