@@ -124,6 +124,15 @@ test("kafka-consumer-groups tells, resets and deletes", async () => {
   )
 })
 
+test("the console reads as a member of a group, and leaves its offsets behind", async () => {
+  await prints("topics", "--create --topic member --partitions 1", "Created topic member.\n")
+  await prints("console-producer", "--topic member", "", "a\nb\nc\n")
+  await prints("console-consumer", "--topic member --group m --from-beginning --max-messages 2", "a\nb\n")
+  await prints("consumer-groups", "--describe --group m", /\nm +member +0 +2 +3 +1 /)
+  await prints("console-consumer", "--topic member --group m --max-messages 1", "c\n")
+  await fails("console-consumer", "--topic member --group m --partition 0", /cannot be specified together/)
+})
+
 test("kafka-configs tells and changes settings", async () => {
   await prints("topics", "--create --topic conf", "Created topic conf.\n")
   await prints(

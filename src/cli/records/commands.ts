@@ -80,17 +80,18 @@ export const consumeCommand = buildCommand({
   docs: {
     brief: "Print the records of a topic",
     fullDescription:
-      "Without --end it waits for what comes. An offset is earliest, latest, 47, -5 (five before the end), +5 (five after the start), @2026-01-31T10:00:00Z or @10m (ten minutes ago).\nExamples:\n  ottla consume orders -o earliest -e -f '%p %o %k %v\\n'\n  ottla consume orders -o -10 -n 10\n  ottla consume orders -o @1h -f json",
+      "Without --end it waits for what comes. An offset is earliest, latest, 47, -5 (five before the end), +5 (five after the start), @2026-01-31T10:00:00Z or @10m (ten minutes ago).\nExamples:\n  ottla consume orders -o earliest -e -f '%p %o %k %v\\n'\n  ottla consume orders -o -10 -n 10\n  ottla consume orders -o @1h -f json\n  ottla consume orders -g billing -o earliest        (-o for what the group has not read yet)",
   },
   parameters: {
     flags: {
       ...reading,
       offset: text("place", "Where reading begins; latest if not given"),
+      group: text("group", "Read as a member of this group, from where it was, and commit what was printed"),
       end: { kind: "boolean", brief: "Stop at the end, as it is now", default: false },
       follow: { kind: "boolean", brief: "Go on at the end, as without --end", default: false },
       timeout: parsed(parseDuration, "10s", "Stop when nothing came for so long, with exit code 124"),
     },
-    aliases: { ...readingAliases, o: "offset", e: "end", F: "follow" },
+    aliases: { ...readingAliases, o: "offset", g: "group", e: "end", F: "follow" },
     positional: topic,
   },
   loader: async () => {

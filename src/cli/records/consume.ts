@@ -21,6 +21,7 @@ export interface ReadingFlags extends SessionFlags {
 export interface ConsumeFlags extends ReadingFlags {
   readonly count?: number
   readonly offset?: string
+  readonly group?: string
   readonly end: boolean
   readonly follow: boolean
   /** Without records for so long it is over. */
@@ -39,14 +40,12 @@ export const consume = (flags: ConsumeFlags, topic: string): Promise<void> =>
     process.once("SIGINT", () => stopping.abort())
     process.once("SIGTERM", () => stopping.abort())
     await prepareCompression()
-    const { consumer, placed } = await open(session, flags, topic)
+    const reading = await (flags.group === undefined ? readAlone : readAsMember)(session, flags, topic)
+    const { consumer, placed } = reading
     const { count = Number.POSITIVE_INFINITY, timeout = Number.POSITIVE_INFINITY, end } = flags
     let printed = 0
     let cameMs = session.env.clock.monotonicMs()
-    // What is at its end, and what was empty from the start.
-    const isAtEnd = () =>
-      placed.every(({ partition, end: until, offset }) => (consumer.position(topic, partition) ?? offset) >= until)
-    while (printed < count && !stopping.signal.aborted && !(end && isAtEnd())) {
+    while (printed < count && !stopping.signal.aborted && !(end && reading.isAtEnd())) {
       const max = Math.min(500, count - printed)
       const records = await consumer.poll({ max, timeoutMs: lookIntervalMs, signal: stopping.signal })
       const wanted = end ? records.filter((record) => isBefore(record, placed)) : records
@@ -56,9 +55,11 @@ export const consume = (flags: ConsumeFlags, topic: string): Promise<void> =>
         if (!process.stdout.write(Buffer.concat(wanted.map(format)))) await once(process.stdout, "drain")
       } else if (session.env.clock.monotonicMs() - cameMs > timeout) {
         session.say(`nothing came for ${timeout} ms`)
+        await reading.finish()
         return exitCodes.timedOut
       }
     }
+    await reading.finish()
     return exitCodes.ok
   })
 
@@ -66,15 +67,49 @@ export const consume = (flags: ConsumeFlags, topic: string): Promise<void> =>
 const isBefore = ({ partition, offset }: ConsumerRecord, placed: readonly Placed[]): boolean =>
   placed.some((each) => each.partition === partition && offset < each.end)
 
-async function open(
-  { client, admin, env }: Session,
-  flags: ConsumeFlags,
-  topic: string,
-): Promise<{ consumer: Consumer; placed: readonly Placed[] }> {
+interface Reading {
+  readonly consumer: Pick<Consumer, "poll">
+  /** Where each partition was when it began. */
+  readonly placed: readonly Placed[]
+  isAtEnd(): boolean
+  /** What was printed counts. */
+  finish(): Promise<void>
+}
+
+async function readAlone({ client, admin, env }: Session, flags: ConsumeFlags, topic: string): Promise<Reading> {
   const place = parsePlace(flags.offset ?? "latest", env.clock.wallMs())
   const partitions = await partitionsOf({ admin }, topic, flags.partition)
   const placed = await locate(admin, partitions, place)
   const consumer = client.consumer({ partitions, from: "earliest" })
   for (const { partition, offset } of placed) consumer.seek(topic, partition, offset)
-  return { consumer, placed }
+  return {
+    consumer,
+    placed,
+    isAtEnd: () => placed.every(({ partition, end, offset }) => (consumer.position(topic, partition) ?? offset) >= end),
+    finish: () => consumer.close(),
+  }
+}
+
+async function readAsMember({ client, admin, env }: Session, flags: ConsumeFlags, topic: string): Promise<Reading> {
+  if (flags.partition !== undefined) throw new UsageError("--partition: a group gives its members their partitions")
+  const place = parsePlace(flags.offset ?? "latest", env.clock.wallMs())
+  if ("count" in place)
+    throw new UsageError(
+      `--offset ${flags.offset}: a group goes on where it was; earliest, latest or @time say where it begins. Move it with ottla group seek`,
+    )
+  const from = place.kind === "time" ? { timestamp: place.timestamp } : place.kind
+  const placed = await locate(admin, await partitionsOf({ admin }, topic, undefined), { kind: "latest" })
+  const consumer = client.consumer({ groupId: flags.group!, topics: [topic], from })
+  return {
+    consumer,
+    placed,
+    isAtEnd: () => {
+      const own = placed.filter(({ partition }) => consumer.assignment.some((each) => each.partition === partition))
+      return own.length > 0 && own.every(({ partition, end }) => (consumer.position(topic, partition) ?? -1n) >= end)
+    },
+    finish: async () => {
+      await consumer.commit()
+      await consumer.close()
+    },
+  }
 }
