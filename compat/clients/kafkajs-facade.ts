@@ -95,6 +95,7 @@ await admin.disconnect()
 export const kafkajsFacade: Check = {
   name: "kafkajs-facade",
   about: "kafkajs 2.2.4 and ottla/compat/kafkajs, the same programs",
+  needsCalm: "kafkajs asks a leader that has moved once, and tells the program",
   async run({ bootstrap, topic }) {
     const directory = await npmPackages("npm", ["kafkajs@2.2.4"])
     const modules = {
