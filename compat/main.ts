@@ -22,6 +22,7 @@ import { kcat } from "./clients/kcat.js"
 import { kafkajsFacade } from "./clients/kafkajs-facade.js"
 import { kafkajsGroups } from "./clients/kafkajs-groups.js"
 import { nodeRdkafka } from "./clients/node-rdkafka.js"
+import { openapi } from "./clients/openapi.js"
 import { ottlaClient } from "./clients/ottla-client.js"
 import { platformaticKafka } from "./clients/platformatic-kafka.js"
 import { readmeChecks } from "./clients/readme.js"
@@ -44,6 +45,7 @@ const checks: readonly Check[] = [
   ...readmeChecks,
   kcat,
   ottlaClient,
+  openapi,
   kafkajs,
   kafkajsFacade,
   platformaticKafka,

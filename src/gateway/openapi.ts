@@ -60,12 +60,23 @@ function operation(each: Route): JsonSchema {
     responses: {
       ...Object.fromEntries(Object.entries(each.answers).map(([status, answer]) => [status, response(answer)])),
       ...Object.fromEntries(
-        Object.entries(each.problems ?? {}).map(([status, description]) => [
+        Object.entries({ ...commonProblems(each), ...each.problems }).map(([status, description]) => [
           status,
           { description, content: { [problemType]: { schema: { $ref: "#/components/schemas/Problem" } } } },
         ]),
       ),
     },
+  }
+}
+
+/** What is said of a request of such a shape before its handler is asked. */
+function commonProblems({ params, query, body }: Route): Record<number, string> {
+  return {
+    ...((params !== undefined || query !== undefined || body !== undefined) && {
+      400: "the path, a parameter or the body is wrong: `field` says which",
+    }),
+    ...(body !== undefined && { 413: "the body is too large", 415: "the content type is none of those listed" }),
+    429: "too many requests at once; Retry-After says when to try again",
   }
 }
 
