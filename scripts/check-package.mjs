@@ -36,6 +36,22 @@ export async function use(messages: Message[]): Promise<void> {
 }
 `
 
+programs.testing = `
+import assert from "node:assert/strict"
+import { createBroker, simulate, type Broker, type SimulatedWorld } from "ottla/testing"
+async function placesOne(broker: Broker): Promise<void> {
+  await broker.client().producer().send({ topic: "orders", value: "one" })
+  assert.deepEqual((await broker.records("orders")).map(({ value }) => String(value)), ["one"])
+}
+await using broker = await createBroker({ topics: { orders: { partitions: 3 } }, clock: "manual" })
+broker.faults.on({ api: "Produce", nth: 1 }, { error: "NOT_LEADER_OR_FOLLOWER" })
+const placed = placesOne(broker)
+await broker.clock.advance("1 min")
+await placed
+const { seeds } = await simulate({ seed: 7, topics: { orders: 1 } }, (world: SimulatedWorld) => placesOne(world.broker))
+assert.equal(seeds, 1)
+`
+
 const run = (command, args, cwd) =>
   execFileSync(command, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })
 const problems = []

@@ -9,8 +9,8 @@ const simulationSeconds = process.env.OTTLA_CHECK_SIMULATION_SECONDS ?? "60"
 const fuzzSeconds = process.env.OTTLA_CHECK_FUZZ_SECONDS ?? "20"
 const steps = [
   ["types", bin("tsc"), ["--noEmit"]],
-  ["lint", bin("biome"), ["lint", "--error-on-warnings", "src", "bench", "compat", "scripts"]],
-  ["format", bin("biome"), ["format", "src", "bench", "compat"]],
+  ["lint", bin("biome"), ["lint", "--error-on-warnings", "src", "bench", "compat", "examples", "scripts"]],
+  ["format", bin("biome"), ["format", "src", "bench", "compat", "examples"]],
   ["package", process.execPath, ["scripts/check-package.mjs"]],
   ["tests", process.execPath, ["scripts/test.mjs"]],
   ["simulation", process.execPath, ["build/src/cli/simulate.js", "--seconds", simulationSeconds]],

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url"
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const buildDir = join(root, "build")
 const stampFile = join(buildDir, ".stamp")
-const sourceRoots = ["src", "bench", "compat"]
+const sourceRoots = ["src", "bench", "compat", "examples"]
 
 const say = (line) => process.stderr.write(`ottla: ${line}\n`)
 
@@ -74,6 +74,7 @@ function build() {
       "server-worker": join(root, "src/cli/server-worker.ts"),
       client: join(root, "src/client/index.ts"),
       kafkajs: join(root, "src/kafkajs/index.ts"),
+      testing: join(root, "src/testing/index.ts"),
     },
     outdir: join(root, "dist"),
     outExtension: { ".js": ".mjs" },

@@ -1,5 +1,5 @@
 /**
- * The README's first records, run as they stand there: only the address is replaced, and the console consumer is told when to stop.
+ * The README's records by clients of Kafka, run as they stand there: only the address is replaced, and the console consumer is told when to stop.
  */
 import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -9,10 +9,10 @@ import { expect, npmPackages, onPath, repository, runOk, Skip } from "../work.js
 
 const readmeAddress = "127.0.0.1:9092"
 
-/** Code blocks of a language in the README's section on first records. */
+/** Code blocks of a language in the README's section on clients of Kafka. */
 function blocks(language: string, bootstrap: string): string[] {
   const readme = readFileSync(join(repository, "README.md"), "utf8")
-  const section = /## First records\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? ""
+  const section = /## Clients of Kafka\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? ""
   return [...section.matchAll(new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``, "g"))].map((block) =>
     block[1]!.replaceAll(readmeAddress, bootstrap),
   )

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict"
-import { spawnSync } from "node:child_process"
+import { execFile, spawnSync } from "node:child_process"
 import { test } from "node:test"
 import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { createBroker } from "../testing/index.js"
 
 const entry = fileURLToPath(new URL("./index.js", import.meta.url))
 
@@ -26,4 +28,25 @@ test("a program that waits for a broker that is not there is told, with the addr
   assert.match(printed, /^TIMED_OUT .*127\.0\.0\.1:1: nobody listens there/)
   assert.match(printed, /closed\n$/)
   assert.equal(status, 0)
+})
+
+test("a program that only reads loads the codec of what it reads", async () => {
+  await using broker = await createBroker({ port: 0, topics: { t: 1 } })
+  const client = broker.client()
+  await client.producer({ compression: "zstd" }).sendAll([
+    { topic: "t", value: "one" },
+    { topic: "t", value: "two" },
+  ])
+  // Not in this process, which has loaded it for its broker; nor may this process stand still meanwhile.
+  const program = `import { Client } from ${JSON.stringify(entry)}
+    const client = new Client({ bootstrap: "${broker.bootstrap}" })
+    for await (const { offset, value } of client.consumer({ topics: ["t"], from: "earliest" })) {
+      console.log(String(value))
+      if (offset === 1n) break
+    }
+    await client.close()`
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", program], {
+    timeout: 20_000,
+  })
+  assert.equal(stdout, "one\ntwo\n")
 })

@@ -5,6 +5,7 @@
  * handed out in order, each record once for each seek, whatever moves meanwhile.
  */
 import type { Env, Timer } from "../../env/env.js"
+import { prepareCompression } from "../../protocol/compression/compression.js"
 import { Errors, errorByCode } from "../../protocol/errors.js"
 import type { ResponseOf } from "../../protocol/message.js"
 import { fetch } from "../../protocol/messages/fetch.js"
@@ -56,6 +57,8 @@ export class Fetcher {
   /** Whose turn it is: records are handed out one partition after the other. */
   #turns: Position[] = []
   #isComing = false
+  /** Of zstd, where Node has none: nothing is handed out while it is being loaded. */
+  #codec: "unused" | "loading" | "loaded" = "unused"
   #timer: Timer | undefined
   #timerDueMs = Number.POSITIVE_INFINITY
   #isClosed = false
@@ -108,6 +111,7 @@ export class Fetcher {
 
   /** A partition with records to hand out. It keeps its turn until it has none, then the next has it. */
   ready(): Position | undefined {
+    if (this.#codec === "loading") return undefined
     for (let tried = 0; tried < this.#turns.length; tried++) {
       const first = this.#turns[0]!
       if (!first.isPaused && !first.isHeld && first.hasBuffered) return first
@@ -341,7 +345,20 @@ export class Fetcher {
     position.lastStableOffset = lastStableOffset
     position.logStartOffset = logStartOffset
     const { records } = answer
-    return records !== null && records.length > 0 && position.add(records as Buffer) > 0
+    const hasAdded = records !== null && records.length > 0 && position.add(records as Buffer) > 0
+    if (hasAdded && position.hasZstd) this.#loadCodec()
+    return hasAdded
+  }
+
+  #loadCodec(): void {
+    if (this.#codec !== "unused") return
+    this.#codec = "loading"
+    // Where it cannot be loaded, decoding says so.
+    const loaded = () => {
+      this.#codec = "loaded"
+      this.events.arrived()
+    }
+    void prepareCompression().then(loaded, loaded)
   }
 
   #outOfRange(nodeId: number, position: Position): void {

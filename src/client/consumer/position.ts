@@ -4,7 +4,14 @@
  * Owns positions and the batches in between. A seek begins a new read: what an older request brings is not taken. Records are decoded when they are handed out, one by one.
  */
 import { batchesIn, recordsOf } from "../../protocol/record-batch.js"
-import { attributeBits, batchAttributes, batchBaseOffset, batchLastOffset } from "../../protocol/batch-header.js"
+import {
+  attributeBits,
+  batchAttributes,
+  batchBaseOffset,
+  batchCompression,
+  batchLastOffset,
+  compressionTypes,
+} from "../../protocol/batch-header.js"
 import type { ConsumerRecord } from "./record.js"
 
 interface Buffered {
@@ -29,6 +36,8 @@ export class Position {
   isHeld = false
   /** A request of it is on its way. */
   isAsked = false
+  /** It has brought batches whose codec may have to be loaded first. */
+  hasZstd = false
   /** A follower that is nearer (KIP-392), and until when it is believed. */
   preferredReplica: { readonly nodeId: number; readonly untilMs: number } | undefined
   /** Not before, in monotonic time. */
@@ -89,7 +98,10 @@ export class Position {
   /** What an answer brought. Returns how many bytes were taken. */
   add(records: Buffer): number {
     let last: { readonly start: number; readonly end: number } | undefined
-    for (const batch of batchesIn(records)) last = batch
+    for (const batch of batchesIn(records)) {
+      last = batch
+      this.hasZstd ||= compressionTypes[batchCompression(records, batch.start)] === "zstd"
+    }
     if (last === undefined) return 0
     const whole = records.subarray(0, last.end)
     const nextOffset = batchLastOffset(records, last.start) + 1
