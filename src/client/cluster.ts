@@ -169,8 +169,13 @@ export class Cluster {
   }
 
   /** Undefined: no such broker is known. */
+  addressOf(nodeId: number): PeerAddress | undefined {
+    return this.#brokers.get(nodeId)
+  }
+
+  /** The connection that all of the client share. Undefined: no such broker is known. */
   broker(nodeId: number): Peer | undefined {
-    const address = this.#brokers.get(nodeId)
+    const address = this.addressOf(nodeId)
     return address === undefined ? undefined : this.#peer(`${nodeId}`, address)
   }
 
