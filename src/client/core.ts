@@ -22,7 +22,7 @@ import {
   parseBootstrap,
   type ProducerConfig,
 } from "./options.js"
-import { Producer } from "./producer/producer.js"
+import { Producer, type ProducerOptions } from "./producer/producer.js"
 
 const dayMs = 86_400_000
 const gibibyte = 1 << 30
@@ -62,7 +62,7 @@ export class ClientCore implements AsyncDisposable {
     if (acks !== "all" && acks !== 1) throw new ConfigError(`acks: ${String(acks)} is neither "all" nor 1`)
     const isIdempotent = config.idempotent ?? acks === "all"
     if (isIdempotent && acks !== "all") throw new ConfigError(`idempotent: true needs acks "all", not ${acks}`)
-    const producer = new Producer(this.env, this.#cluster, {
+    const options: ProducerOptions = {
       acks: acks === "all" ? -1 : 1,
       isIdempotent,
       lingerMs: numberOption("lingerMs", config.lingerMs, 5, 0, dayMs),
@@ -77,7 +77,8 @@ export class ClientCore implements AsyncDisposable {
       retryBackoffMaxMs: this.#retryBackoffMaxMs,
       compression: compressionOption(config.compression),
       compressionLevel: config.compressionLevel,
-    })
+    }
+    const producer: Producer = new Producer(this.env, this.#cluster, options, () => this.#open.delete(producer))
     this.#open.add(producer)
     return producer
   }
@@ -88,10 +89,11 @@ export class ClientCore implements AsyncDisposable {
   consumer(config: ConsumerConfig | GroupConsumerConfig): Consumer | GroupConsumer {
     if (this.#isClosed) throw new ClosedError("the client")
     const reading = this.#readingOptions(config)
-    const consumer =
+    const closed = () => this.#open.delete(consumer)
+    const consumer: Consumer | GroupConsumer =
       "groupId" in config && config.groupId !== undefined
-        ? new GroupConsumer(this.env, this.#cluster, groupConsumerOptions(config, reading))
-        : new Consumer(this.env, this.#cluster, { ...this.#readSet(config), ...reading })
+        ? new GroupConsumer(this.env, this.#cluster, groupConsumerOptions(config, reading), closed)
+        : new Consumer(this.env, this.#cluster, { ...this.#readSet(config), ...reading }, closed)
     this.#open.add(consumer)
     return consumer
   }
@@ -125,6 +127,11 @@ export class ClientCore implements AsyncDisposable {
       retryBackoffMs: this.#retryBackoffMs,
       maxBlockMs: numberOption("maxBlockMs", config.maxBlockMs, 60_000, 1, dayMs),
     }
+  }
+
+  /** Producers and consumers that are not closed yet. */
+  get openCount(): number {
+    return this.#open.size
   }
 
   /** What operators and tools ask of a cluster. Errors: ConfigError. */

@@ -85,12 +85,14 @@ export class Producer implements AsyncDisposable {
   #batches = 0
   #openBatches = 0
   readonly #emptied: (() => void)[] = []
-  #isClosed = false
+  #closing: Promise<void> | undefined
 
   constructor(
     private readonly env: Env,
     private readonly cluster: Cluster,
     private readonly options: ProducerOptions,
+    /** Runs once, when it is closed. */
+    private readonly closed: () => void,
   ) {
     this.#sender = new Sender(
       env,
@@ -131,7 +133,7 @@ export class Producer implements AsyncDisposable {
   }
 
   #whyRefused(record: ProducerRecord): ClientError | undefined {
-    if (this.#isClosed) return new ClosedError("the producer")
+    if (this.#closing !== undefined) return new ClosedError("the producer")
     const problem = problemOf(record)
     if (problem !== undefined) return new ConfigError(problem)
     if (this.#waiting.length < waitingRecordsMax) return undefined
@@ -306,9 +308,12 @@ export class Producer implements AsyncDisposable {
   }
 
   /** Sends what is left, at most for `timeoutMs` (default: `deliveryTimeoutMs`); what is left then fails with ClosedError. */
-  async close({ timeoutMs = this.options.deliveryTimeoutMs }: { readonly timeoutMs?: number } = {}): Promise<void> {
-    if (this.#isClosed) return
-    this.#isClosed = true
+  close({ timeoutMs = this.options.deliveryTimeoutMs }: { readonly timeoutMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(timeoutMs).finally(this.closed)
+    return this.#closing
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
     const flushed = this.flush()
     if (timeoutMs > 0) {
       let timer: Timer | undefined

@@ -70,6 +70,8 @@ export class GroupConsumer extends RecordReader {
     env: Env,
     private readonly cluster: Cluster,
     private readonly options: GroupConsumerOptions,
+    /** Runs once, when it is closed. */
+    private readonly closed: () => void,
   ) {
     super(env, cluster, options)
     const { groupId, topics, rebalanceTimeoutMs, maxBlockMs } = options
@@ -315,7 +317,7 @@ export class GroupConsumer extends RecordReader {
 
   /** Ends a run, commits what was processed unless that is switched off, and leaves the group, all within bounds. A static member keeps its place for its session. */
   close(): Promise<void> {
-    this.#closing ??= this.#close()
+    this.#closing ??= this.#close().finally(this.closed)
     return this.#closing
   }
 
