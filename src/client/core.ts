@@ -111,6 +111,11 @@ export class ClientCore implements AsyncDisposable {
     const { from = "latest" } = config
     if (from !== "earliest" && from !== "latest" && !(typeof from === "object" && from.timestamp >= 0))
       throw new ConfigError(`from: ${JSON.stringify(from)} is neither "earliest", "latest" nor { timestamp }`)
+    const { isolationLevel = "read_uncommitted" } = config
+    if (isolationLevel !== "read_uncommitted" && isolationLevel !== "read_committed")
+      throw new ConfigError(
+        `isolationLevel: "${String(isolationLevel)}" is neither "read_uncommitted" nor "read_committed"`,
+      )
     const bytes = (name: string, value: number | undefined, fallback: number) =>
       numberOption(name, value, fallback, 1, gibibyte)
     return {
@@ -121,7 +126,7 @@ export class ClientCore implements AsyncDisposable {
       maxBytes: bytes("maxBytes", config.maxBytes, 50 << 20),
       partitionMaxBytes: bytes("maxPartitionBytes", config.maxPartitionBytes, 1 << 20),
       bufferBytes: bytes("bufferBytes", config.bufferBytes, 32 << 20),
-      isReadCommitted: false,
+      isReadCommitted: isolationLevel === "read_committed",
       rackId: config.rack ?? "",
       requestTimeoutMs: this.#requestTimeoutMs,
       retryBackoffMs: this.#retryBackoffMs,

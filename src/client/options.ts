@@ -62,6 +62,8 @@ export interface ConsumerConfig {
   readonly maxPartitionBytes?: number
   /** Read ahead, in all. Default: 32 MiB. */
   readonly bufferBytes?: number
+  /** "read_uncommitted" (default): records of transactions too that are open or were aborted. "read_committed": nothing of those, and so nothing behind the first open one. */
+  readonly isolationLevel?: "read_uncommitted" | "read_committed"
   /** Reads from replicas in the same rack, where the brokers say so. */
   readonly rack?: string
   /** How long a topic may be missing. Default: 1 min. */

@@ -81,7 +81,7 @@ export class Fetcher {
   /** Reads it from here on. Already read: goes on there. */
   add(topic: string, partition: number, from: Reset | number, leaderEpoch = -1): Position {
     const key = keyOf(topic, partition)
-    const position = this.#positions.get(key) ?? new Position(topic, partition)
+    const position = this.#positions.get(key) ?? new Position(topic, partition, this.options.isReadCommitted)
     this.#positions.set(key, position)
     if (typeof from === "number") position.seek(from, leaderEpoch)
     else position.resetTo(from)
@@ -357,8 +357,8 @@ export class Fetcher {
     position.highWatermark = highWatermark
     position.lastStableOffset = lastStableOffset
     position.logStartOffset = logStartOffset
-    const { records } = answer
-    return records !== null && records.length > 0 && position.add(records as Buffer) > 0
+    const { records, abortedTransactions } = answer
+    return records !== null && records.length > 0 && position.add(records as Buffer, abortedTransactions ?? []) > 0
   }
 
   #outOfRange(nodeId: number, position: Position): void {
