@@ -7,7 +7,7 @@
 import type { Env, Timer } from "../env/env.js"
 import { FramePool } from "../net/frame-pool.js"
 import { SharedReceiveBuffer } from "../net/frame-reader.js"
-import { type Peer, type PeerAddress, PeerError } from "../net/peer.js"
+import { type PeerAddress, PeerError } from "../net/peer.js"
 import { PeerConnection } from "../net/peer-connection.js"
 import { Errors } from "../protocol/errors.js"
 import type { Api, RequestInputOf, ResponseOf } from "../protocol/message.js"
@@ -42,7 +42,7 @@ const noTopicId = "AAAAAAAAAAAAAAAAAAAAAA"
 
 export class Cluster {
   readonly #brokers = new Map<number, PeerAddress>()
-  readonly #peers = new Map<string, Peer>()
+  readonly #peers = new Map<string, PeerConnection>()
   readonly #topics = new Map<string, TopicView>()
   readonly #tracked = new Set<string>()
   readonly #waiting = new Set<() => void>()
@@ -174,12 +174,12 @@ export class Cluster {
   }
 
   /** The connection that all of the client share. Undefined: no such broker is known. */
-  broker(nodeId: number): Peer | undefined {
+  broker(nodeId: number): PeerConnection | undefined {
     const address = this.addressOf(nodeId)
     return address === undefined ? undefined : this.#peer(`${nodeId}`, address)
   }
 
-  #peer(name: string, address: PeerAddress): Peer {
+  #peer(name: string, address: PeerAddress): PeerConnection {
     const known = this.#peers.get(name)
     if (known !== undefined && known.address.host === address.host && known.address.port === address.port) return known
     known?.close()
@@ -189,7 +189,7 @@ export class Cluster {
   }
 
   /** A connection that is not shared: whoever asks for it closes it. For requests that a broker answers late, because those behind them wait too. */
-  connect(address: PeerAddress): Peer {
+  connect(address: PeerAddress): PeerConnection {
     const { env, options } = this
     return new PeerConnection(address, { env, clientId: options.clientId, shared: this.#shared, pool: this.#pool })
   }

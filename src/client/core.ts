@@ -59,11 +59,12 @@ export class ClientCore implements AsyncDisposable {
   producer(config: ProducerConfig = {}): Producer {
     if (this.#isClosed) throw new ClosedError("the client")
     const { acks = "all" } = config
-    if (acks !== "all" && acks !== 1) throw new ConfigError(`acks: ${String(acks)} is neither "all" nor 1`)
+    if (acks !== "all" && acks !== 1 && acks !== 0)
+      throw new ConfigError(`acks: ${String(acks)} is neither "all", 1 nor 0`)
     const isIdempotent = config.idempotent ?? acks === "all"
     if (isIdempotent && acks !== "all") throw new ConfigError(`idempotent: true needs acks "all", not ${acks}`)
     const options: ProducerOptions = {
-      acks: acks === "all" ? -1 : 1,
+      acks: acks === "all" ? -1 : acks,
       isIdempotent,
       lingerMs: numberOption("lingerMs", config.lingerMs, 5, 0, dayMs),
       batchBytes: numberOption("batchBytes", config.batchBytes, 16 << 10, 256, gibibyte),

@@ -23,8 +23,8 @@ export interface ClientOptions {
 }
 
 export interface ProducerConfig {
-  /** "all" (default): all in-sync replicas have it. 1: the leader has it. */
-  readonly acks?: "all" | 1
+  /** "all" (default): all in-sync replicas have it. 1: the leader has it. 0: it has been sent, and nobody says whether it was stored; its offset is -1n. */
+  readonly acks?: "all" | 1 | 0
   /** Default: true with acks "all". No record is stored twice, and none passes another of its partition. */
   readonly idempotent?: boolean
   /** How long a batch that is not full waits for more. Default: 5 ms. */

@@ -191,3 +191,52 @@ test("nobody there: the error says which address was tried and what came from it
   inWorld({ producer: { maxBlockMs: 1_000 }, client: { bootstrap: "10.0.0.9:1234" } }, async (_t, producer) => {
     await assert.rejects(producer.send({ topic: "t", value: "x" }), /10\.0\.0\.9:1234/)
   }))
+
+test("acks 0: a record is done with when it is sent, without an offset, and is stored in its order beside what is answered", () =>
+  inWorld({ producer: { acks: 0, lingerMs: 0, batchBytes: 300, maxInFlightRequests: 5 } }, async (t, producer) => {
+    await t.createTopic()
+    const client = new ClientCore(t.clients.env, { bootstrap: `${t.node.address}:9092` })
+    const beside = client.producer({ acks: 0 })
+    const values = Array.from({ length: 100 }, (_, index) => `v${index}`)
+    const sent = await producer.sendAll(values.map((value) => ({ topic: "t", value, timestamp: 7 })))
+    assert.deepEqual(sent[99], { topic: "t", partition: 0, offset: -1n, timestamp: 7 })
+    assert.equal(producer.bufferedBytes, 0)
+    await t.passTime(100)
+    await beside.send({ topic: "t", value: "beside" })
+    assert.equal((await client.admin().listTopics()).length, 1)
+    await client.producer().send({ topic: "t", value: "answered" })
+    await client.close()
+    assert.deepEqual(await t.readAll(), [...values, "beside", "answered"])
+  }))
+
+test("acks 0: what a broker refuses or a kill takes is lost, and what is sent later is stored behind what came before", () =>
+  inWorld({ producer: { acks: 0, lingerMs: 0, batchBytes: 256 } }, async (t, producer) => {
+    await t.createTopic("t", 1, { "max.message.bytes": "2000" })
+    for (const value of ["0", "x".repeat(3000), "1"]) {
+      assert.equal(await codeOf(producer.send({ topic: "t", value })), "stored")
+      await t.passTime(200)
+    }
+    assert.deepEqual(await t.readAll(), ["0", "1"])
+    const sent: Promise<unknown>[] = []
+    for (let index = 2; index < 200; index++) {
+      sent.push(producer.send({ topic: "t", value: `${index}` }))
+      await t.passTime(1)
+      if (index % 60 === 0) await t.crash("kill")
+    }
+    await Promise.all(sent)
+    await t.passTime(100)
+    const stored = (await t.readAll()).map(Number)
+    assert.deepEqual(
+      stored,
+      stored.toSorted((a, b) => a - b),
+    )
+    assert.equal(stored.at(-1), 199)
+    assert.ok(stored.length > 180, `${stored.length} stored`)
+  }))
+
+test("acks 0 is not idempotent, and other numbers are refused with what may be", () =>
+  inWorld({}, async (t) => {
+    const client = new ClientCore(t.clients.env, { bootstrap: `${t.node.address}:9092` })
+    assert.throws(() => client.producer({ acks: 0, idempotent: true }), /idempotent: true needs acks "all", not 0/)
+    assert.throws(() => client.producer({ acks: 2 as 1 }), /acks: 2 is neither "all", 1 nor 0/)
+  }))

@@ -59,7 +59,7 @@ class PendingDelivery implements Delivery {
 
   delivered(baseOffset: number, index: number, timestamp: number): void {
     const { topic, partition } = this.queue!
-    // A broker that has had it already may not remember where.
+    // A broker that has had it already may not remember where, and one that does not answer does not say.
     this.resolve({ topic, partition, offset: baseOffset < 0 ? -1n : BigInt(baseOffset + index), timestamp })
   }
 

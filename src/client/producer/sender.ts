@@ -18,7 +18,8 @@ import type { PartitionQueue, ProducerIdentity } from "./partition-queue.js"
 import type { ProducerBatch } from "./producer-batch.js"
 
 export interface SenderOptions {
-  readonly acks: -1 | 1
+  /** 0: nobody says what became of a batch, so it is done with once it has been sent. */
+  readonly acks: -1 | 0 | 1
   readonly isIdempotent: boolean
   readonly lingerMs: number
   readonly requestBytesMax: number
@@ -86,6 +87,11 @@ export class Sender {
     this.#soon()
   }
 
+  /** Of one partition, and to one broker. What is sent again must not come behind what was sent after it, and without answers nothing but waiting keeps it so. */
+  get #inFlightMax(): number {
+    return this.options.acks === 0 ? 1 : this.options.inFlightMax
+  }
+
   #soon(): void {
     if (this.#isComing || this.#isClosed) return
     this.#isComing = true
@@ -118,7 +124,7 @@ export class Sender {
       }
       this.#wakeAt(nowMs + sweepMs)
       const next = queue.next
-      if (next === undefined || queue.inFlight.length >= (queue.isRetrying ? 1 : this.options.inFlightMax)) continue
+      if (next === undefined || queue.inFlight.length >= (queue.isRetrying ? 1 : this.#inFlightMax)) continue
       const lingersUntilMs = queue.ready.length > 0 || this.#flushing > 0 ? 0 : next.createdMs + this.options.lingerMs
       const dueMs = Math.max(lingersUntilMs, queue.blockedUntilMs)
       if (dueMs > nowMs) {
@@ -147,13 +153,13 @@ export class Sender {
     let sent: Sent[] = []
     let bytes = 0
     for (const queue of queues) {
-      if ((this.#requests.get(leaderId) ?? 0) >= this.options.inFlightMax) return
+      if ((this.#requests.get(leaderId) ?? 0) >= this.#inFlightMax) return
       const estimated = queue.next!.bytes
       if (sent.length > 0 && bytes + estimated > this.options.requestBytesMax) {
         this.#send(leaderId, sent)
         sent = []
         bytes = 0
-        if (this.#requests.get(leaderId)! >= this.options.inFlightMax) return
+        if (this.#requests.get(leaderId)! >= this.#inFlightMax) return
       }
       const batch = queue.take(this.#identity)
       if (batch === undefined) continue
@@ -181,20 +187,30 @@ export class Sender {
     }))
     this.#requests.set(leaderId, (this.#requests.get(leaderId) ?? 0) + 1)
     const request = { transactionalId: null, acks, timeoutMs: requestTimeoutMs, topicData }
-    this.cluster
-      .broker(leaderId)!
-      .request(produce, request, { timeoutMs: requestTimeoutMs + answerMarginMs })
-      .then(
-        ({ response, release }) => {
-          this.#answered(sent, response)
-          release()
-        },
-        (error: unknown) => this.#lost(sent, error),
-      )
-      .finally(() => {
-        this.#requests.set(leaderId, this.#requests.get(leaderId)! - 1)
-        this.#soon()
-      })
+    const broker = this.cluster.broker(leaderId)!
+    const timeoutMs = requestTimeoutMs + answerMarginMs
+    const lost = (error: unknown) => this.#lost(sent, error)
+    // A broker that does not take what has no answer, for it leads no more or is gone, ends the connection.
+    const ended = () => this.cluster.refresh()
+    const over =
+      acks === 0
+        ? broker.post(produce, request, { timeoutMs, ended }).then(() => this.#posted(sent), lost)
+        : broker.request(produce, request, { timeoutMs }).then(({ response, release }) => {
+            this.#answered(sent, response)
+            release()
+          }, lost)
+    void over.finally(() => {
+      this.#requests.set(leaderId, this.#requests.get(leaderId)! - 1)
+      this.#soon()
+    })
+  }
+
+  #posted(sent: readonly Sent[]): void {
+    for (const { queue, batch } of sent) {
+      if (!queue.landed(batch)) continue
+      batch.delivered(-1, -1)
+      this.done(batch)
+    }
   }
 
   #answered(sent: readonly Sent[], { responses, nodeEndpoints }: ResponseOf<typeof produce>): void {
