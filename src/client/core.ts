@@ -5,7 +5,7 @@
  */
 import type { Env } from "../env/env.js"
 import { Admin } from "./admin/admin.js"
-import { Cluster } from "./cluster.js"
+import { Cluster, type ClusterOptions } from "./cluster.js"
 import { ClosedError, ConfigError } from "./errors.js"
 import { Consumer, type ConsumerOptions } from "./consumer/consumer.js"
 import { groupConsumerOptions } from "./consumer/group/group-options.js"
@@ -22,6 +22,7 @@ import {
   parseBootstrap,
   type ProducerConfig,
 } from "./options.js"
+import { type Observer, unobserved } from "./observer.js"
 import { Producer, type ProducerOptions } from "./producer/producer.js"
 
 const dayMs = 86_400_000
@@ -39,12 +40,13 @@ export class ClientCore implements AsyncDisposable {
   constructor(
     private readonly env: Env,
     options: ClientOptions = {},
+    observer: Observer = unobserved,
   ) {
     this.#requestTimeoutMs = numberOption("requestTimeoutMs", options.requestTimeoutMs, 30_000, 1, dayMs)
     this.#retryBackoffMs = numberOption("retryBackoffMs", options.retryBackoffMs, 100, 1, dayMs)
     this.#retryBackoffMaxMs = numberOption("retryBackoffMaxMs", options.retryBackoffMaxMs, 1_000, 1, dayMs)
     this.#metadataMaxAgeMs = numberOption("metadataMaxAgeMs", options.metadataMaxAgeMs, 300_000, 1, dayMs)
-    this.#cluster = new Cluster(env, {
+    const clusterOptions: ClusterOptions = {
       bootstrap: parseBootstrap(options.bootstrap),
       clientId: options.clientId ?? "ottla",
       requestTimeoutMs: this.#requestTimeoutMs,
@@ -52,7 +54,8 @@ export class ClientCore implements AsyncDisposable {
       retryBackoffMs: this.#retryBackoffMs,
       retryBackoffMaxMs: this.#retryBackoffMaxMs,
       allowAutoTopicCreation: options.allowAutoTopicCreation ?? true,
-    })
+    }
+    this.#cluster = new Cluster(env, clusterOptions, observer)
   }
 
   /** A producer of its own, with an id of its own. Errors: ConfigError. */

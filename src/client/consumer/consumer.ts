@@ -59,6 +59,10 @@ export class Consumer extends RecordReader {
     }
   }
 
+  protected override get groupId(): undefined {
+    return undefined
+  }
+
   protected override asked(): void {}
 
   protected override handedOut(): void {}

@@ -208,9 +208,28 @@ export class Sender {
   #posted(sent: readonly Sent[]): void {
     for (const { queue, batch } of sent) {
       if (!queue.landed(batch)) continue
-      batch.delivered(-1, -1)
-      this.done(batch)
+      this.#delivered(queue, batch, -1, -1)
     }
+  }
+
+  #delivered(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number, logAppendTimeMs: number): void {
+    this.#observe(queue, batch, baseOffset)
+    batch.delivered(baseOffset, logAppendTimeMs)
+    this.done(batch)
+  }
+
+  #failed(queue: PartitionQueue, batch: ProducerBatch, error: Error): void {
+    this.#observe(queue, batch, -1, error)
+    batch.failed(error)
+    this.done(batch)
+  }
+
+  #observe({ topic, partition }: PartitionQueue, batch: ProducerBatch, baseOffset: number, error?: Error): void {
+    const { send } = this.cluster.observer
+    if (!send.hasSubscribers) return
+    const { count: records, bytes, attempts, createdMs } = batch
+    const durationMs = this.env.clock.monotonicMs() - createdMs
+    send.publish({ topic, partition, offset: BigInt(baseOffset), records, bytes, attempts, durationMs, error })
   }
 
   #answered(sent: readonly Sent[], { responses, nodeEndpoints }: ResponseOf<typeof produce>): void {
@@ -238,9 +257,7 @@ export class Sender {
   #judge(queue: PartitionQueue, batch: ProducerBatch, answer: PartitionAnswer, hasMoved: boolean): void {
     const { errorCode, baseOffset, logAppendTimeMs, errorMessage } = answer
     if (errorCode === Errors.NONE || errorCode === Errors.DUPLICATE_SEQUENCE_NUMBER) {
-      if (!queue.landed(batch)) return
-      batch.delivered(baseOffset, logAppendTimeMs)
-      this.done(batch)
+      if (queue.landed(batch)) this.#delivered(queue, batch, baseOffset, logAppendTimeMs)
       return
     }
     const lostState: readonly number[] = [
@@ -270,8 +287,8 @@ export class Sender {
     }
     if (batch.isInDoubt) this.#beginAnew(queue, batch)
     else queue.closeGap(batch)
-    batch.failed(new BrokerError(errorCode, `${queue.topic}-${queue.partition} did not take the records`, errorMessage))
-    this.done(batch)
+    const what = `${queue.topic}-${queue.partition} did not take the records`
+    this.#failed(queue, batch, new BrokerError(errorCode, what, errorMessage))
   }
 
   /** Its log does not know what this producer sent before: what waits is numbered from 0, in a new epoch. */
@@ -322,12 +339,8 @@ export class Sender {
       const { topic, partition } = queue
       const reason = batch.problem ?? this.#whyNot(queue)
       const whether = batch.isInDoubt ? "may have been stored" : "was not stored"
-      batch.failed(
-        new TimeoutError(
-          `${topic}-${partition}: not acknowledged within deliveryTimeoutMs = ${deliveryTimeoutMs}, and ${whether}: ${reason}`,
-        ),
-      )
-      this.done(batch)
+      const message = `${topic}-${partition}: not acknowledged within deliveryTimeoutMs = ${deliveryTimeoutMs}, and ${whether}: ${reason}`
+      this.#failed(queue, batch, new TimeoutError(message))
     }
   }
 
@@ -362,7 +375,7 @@ export class Sender {
   }
 
   #failAll(error: Error): void {
-    for (const queue of this.#active) for (const batch of queue.fail(error)) this.done(batch)
+    for (const queue of this.#active) for (const batch of queue.takeAll()) this.#failed(queue, batch, error)
     this.#active.clear()
   }
 

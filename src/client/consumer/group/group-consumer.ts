@@ -115,6 +115,10 @@ export class GroupConsumer extends RecordReader {
 
   // Reading
 
+  protected override get groupId(): string {
+    return this.options.groupId
+  }
+
   protected override asked(): void {
     if (this.#run !== undefined)
       throw new ConfigError("poll: run is reading this consumer; let its handler do the work")
