@@ -7,7 +7,7 @@ import { ClientCore } from "../core.js"
 import type { ClientError } from "../errors.js"
 import type { ClientOptions, ProducerConfig } from "../options.js"
 import { partitionOfKey } from "../murmur2.js"
-import type { Producer } from "./producer.js"
+import type { Producer, ProducerRecord } from "./producer.js"
 
 interface Story extends BrokerWorldOptions {
   readonly client?: ClientOptions
@@ -239,4 +239,36 @@ test("acks 0 is not idempotent, and other numbers are refused with what may be",
     const client = new ClientCore(t.clients.env, { bootstrap: `${t.node.address}:9092` })
     assert.throws(() => client.producer({ acks: 0, idempotent: true }), /idempotent: true needs acks "all", not 0/)
     assert.throws(() => client.producer({ acks: 2 as 1 }), /acks: 2 is neither "all", 1 nor 0/)
+  }))
+
+test("a record that cannot be is refused with the name of its field, also while others wait, and those are stored", () =>
+  inWorld({ producer: { lingerMs: 0 } }, async (t, producer) => {
+    const malformed: readonly [unknown, RegExp][] = [
+      [undefined, /^record: undefined/],
+      [{ value: "v" }, /^topic: /],
+      [{ topic: "t", key: 7 }, /^key: 7 /],
+      [{ topic: "t", value: { a: 1 } }, /^value: Object /],
+      [{ topic: "t", partition: -1 }, /^partition: -1 /],
+      [{ topic: "t", timestamp: 1.5 }, /^timestamp: 1.5 /],
+      [{ topic: "t", timestamp: Number.POSITIVE_INFINITY }, /^timestamp: Infinity /],
+      [{ topic: "t", headers: 7 }, /^headers: 7 /],
+      [{ topic: "t", headers: null }, /^headers: null /],
+      [{ topic: "t", headers: "trace" }, /^headers: trace /],
+      [{ topic: "t", headers: new Map([["a", "b"]]) }, /^headers: Map /],
+      [{ topic: "t", headers: { trace: 7 } }, /^headers: the value of "trace": 7 /],
+      [{ topic: "t", headers: { trace: undefined } }, /^headers: the value of "trace": undefined /],
+      [{ topic: "t", headers: { trace: ["1", {}] } }, /^headers: the value of "trace": Object /],
+      [{ topic: "t", headers: [{ trace: "1" }] }, /^headers: \[0\]\.key: undefined /],
+      [{ topic: "t", headers: [{ key: "a", value: "1" }, { key: "b" }] }, /^headers: \[1\]\.value: undefined /],
+      [{ topic: "t", headers: [null] }, /^headers: \[0\]: null /],
+    ]
+    const early = producer.send({ topic: "t", value: "waits for its topic" })
+    for (const [record, message] of malformed)
+      await assert.rejects(producer.send(record as ProducerRecord), { code: "INVALID_CONFIG", message })
+    await t.createTopic()
+    for (const [record, message] of malformed)
+      await assert.rejects(producer.send(record as ProducerRecord), { name: "ConfigError", message })
+    await early
+    await producer.send({ topic: "t", value: "good", headers: [] })
+    assert.deepEqual(await t.readAll(), ["waits for its topic", "good"])
   }))

@@ -11,6 +11,7 @@ import { ClientError, ClosedError, ConfigError, TimeoutError } from "../errors.j
 import { partitionOfKey } from "../murmur2.js"
 import { PartitionQueue } from "./partition-queue.js"
 import { type Bytes, type Delivery, type Headers, ProducerBatch } from "./producer-batch.js"
+import { problemOf } from "./record-problems.js"
 import { Sender, type SenderOptions } from "./sender.js"
 
 export interface ProducerRecord {
@@ -334,13 +335,4 @@ export class Producer implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
-}
-
-function problemOf({ topic, partition, timestamp }: ProducerRecord): string | undefined {
-  if (typeof topic !== "string" || topic === "") return "topic: the name of a topic is missing"
-  if (partition !== undefined && !(Number.isInteger(partition) && partition >= 0))
-    return `partition: ${partition} is no partition; they count from 0`
-  if (timestamp !== undefined && !(Number.isInteger(timestamp) && timestamp >= 0))
-    return `timestamp: ${timestamp} is not in milliseconds since 1970`
-  return undefined
 }
