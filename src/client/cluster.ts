@@ -181,6 +181,12 @@ export class Cluster {
     return address === undefined ? undefined : this.#peer(`${nodeId}`, address)
   }
 
+  /** The connection for requests that have no answer: a broker that refuses one of them ends it, and what is asked beside must not end with it. Undefined: no such broker is known. */
+  unanswering(nodeId: number): BrokerConnection | undefined {
+    const address = this.addressOf(nodeId)
+    return address === undefined ? undefined : this.#peer(`${nodeId} unanswering`, address)
+  }
+
   #peer(name: string, address: PeerAddress): BrokerConnection {
     const known = this.#peers.get(name)
     if (known !== undefined && known.address.host === address.host && known.address.port === address.port) return known

@@ -35,7 +35,7 @@ export interface ProducerConfig {
   readonly maxRequestBytes?: number
   /** Records that are not stored yet. Default: 32 MiB. */
   readonly bufferBytes?: number
-  /** Requests on their way to one broker. Default: 5, the most with `idempotent`. */
+  /** Requests on their way to one broker. Default: 5, the most with `idempotent`. With acks 0 always one, which is over when it has been sent. */
   readonly maxInFlightRequests?: number
   /** From `send` to the last try. Default: 2 min. */
   readonly deliveryTimeoutMs?: number

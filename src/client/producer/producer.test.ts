@@ -7,6 +7,7 @@ import { ClientCore } from "../core.js"
 import type { ClientError } from "../errors.js"
 import type { ClientOptions, ProducerConfig } from "../options.js"
 import { partitionOfKey } from "../murmur2.js"
+import { type SendEvent, unobserved } from "../observer.js"
 import type { Producer, ProducerRecord } from "./producer.js"
 
 interface Story extends BrokerWorldOptions {
@@ -203,6 +204,7 @@ test("acks 0: a record is done with when it is sent, without an offset, and is s
     assert.equal(producer.bufferedBytes, 0)
     await t.passTime(100)
     await beside.send({ topic: "t", value: "beside" })
+    await t.passTime(100)
     assert.equal((await client.admin().listTopics()).length, 1)
     await client.producer().send({ topic: "t", value: "answered" })
     await client.close()
@@ -271,4 +273,24 @@ test("a record that cannot be is refused with the name of its field, also while 
     await early
     await producer.send({ topic: "t", value: "good", headers: [] })
     assert.deepEqual(await t.readAll(), ["waits for its topic", "good"])
+  }))
+
+test("acks 0: what a broker refuses disturbs nothing else of its client", () =>
+  inWorld({}, async (t) => {
+    await t.createTopic("t", 1, { "max.message.bytes": "2000" })
+    const attempts: number[] = []
+    const send = { hasSubscribers: true, publish: (event: SendEvent) => void attempts.push(event.attempts) }
+    const client = new ClientCore(t.clients.env, { bootstrap: `${t.node.address}:9092` }, { ...unobserved, send })
+    const [unanswered, answered] = [
+      client.producer({ acks: 0, lingerMs: 0 }),
+      client.producer({ acks: 1, lingerMs: 0 }),
+    ]
+    for (let round = 0; round < 5; round++)
+      await Promise.all([
+        unanswered.send({ topic: "t", value: "x".repeat(3000) }),
+        answered.send({ topic: "t", value: `${round}` }),
+      ])
+    assert.deepEqual(attempts, new Array(10).fill(1))
+    assert.deepEqual(await t.readAll(), ["0", "1", "2", "3", "4"])
+    await client.close()
   }))

@@ -187,18 +187,23 @@ export class Sender {
     }))
     this.#requests.set(leaderId, (this.#requests.get(leaderId) ?? 0) + 1)
     const request = { transactionalId: null, acks, timeoutMs: requestTimeoutMs, topicData }
-    const broker = this.cluster.broker(leaderId)!
     const timeoutMs = requestTimeoutMs + answerMarginMs
     const lost = (error: unknown) => this.#lost(sent, error)
     // A broker that does not take what has no answer, for it leads no more or is gone, ends the connection.
     const ended = () => this.cluster.refresh()
     const over =
       acks === 0
-        ? broker.post(produce, request, { timeoutMs, ended }).then(() => this.#posted(sent), lost)
-        : broker.request(produce, request, { timeoutMs }).then(({ response, release }) => {
-            this.#answered(sent, response)
-            release()
-          }, lost)
+        ? this.cluster
+            .unanswering(leaderId)!
+            .post(produce, request, { timeoutMs, ended })
+            .then(() => this.#posted(sent), lost)
+        : this.cluster
+            .broker(leaderId)!
+            .request(produce, request, { timeoutMs })
+            .then(({ response, release }) => {
+              this.#answered(sent, response)
+              release()
+            }, lost)
     void over.finally(() => {
       this.#requests.set(leaderId, this.#requests.get(leaderId)! - 1)
       this.#soon()
