@@ -7,12 +7,13 @@
 import type { Env, Timer } from "../env/env.js"
 import { FramePool } from "../net/frame-pool.js"
 import { SharedReceiveBuffer } from "../net/frame-reader.js"
-import { type Peer, type PeerAddress, PeerError } from "../net/peer.js"
-import { PeerConnection } from "../net/peer-connection.js"
+import { type PeerAddress, PeerError } from "../net/peer.js"
 import { Errors } from "../protocol/errors.js"
 import type { Api, RequestInputOf, ResponseOf } from "../protocol/message.js"
 import { metadata } from "../protocol/messages/metadata.js"
+import { BrokerConnection } from "./broker-connection.js"
 import { BrokerError, ClosedError, ConnectionError } from "./errors.js"
+import { type Observer, unobserved } from "./observer.js"
 
 export interface ClusterOptions {
   readonly bootstrap: readonly PeerAddress[]
@@ -42,7 +43,7 @@ const noTopicId = "AAAAAAAAAAAAAAAAAAAAAA"
 
 export class Cluster {
   readonly #brokers = new Map<number, PeerAddress>()
-  readonly #peers = new Map<string, Peer>()
+  readonly #peers = new Map<string, BrokerConnection>()
   readonly #topics = new Map<string, TopicView>()
   readonly #tracked = new Set<string>()
   readonly #waiting = new Set<() => void>()
@@ -59,6 +60,7 @@ export class Cluster {
   constructor(
     readonly env: Env,
     readonly options: ClusterOptions,
+    readonly observer: Observer = unobserved,
   ) {}
 
   /** What the last answer said of it. Asked for from now on, if it was not. */
@@ -169,12 +171,23 @@ export class Cluster {
   }
 
   /** Undefined: no such broker is known. */
-  broker(nodeId: number): Peer | undefined {
-    const address = this.#brokers.get(nodeId)
+  addressOf(nodeId: number): PeerAddress | undefined {
+    return this.#brokers.get(nodeId)
+  }
+
+  /** The connection that all of the client share. Undefined: no such broker is known. */
+  broker(nodeId: number): BrokerConnection | undefined {
+    const address = this.addressOf(nodeId)
     return address === undefined ? undefined : this.#peer(`${nodeId}`, address)
   }
 
-  #peer(name: string, address: PeerAddress): Peer {
+  /** The connection for requests that have no answer: a broker that refuses one of them ends it, and what is asked beside must not end with it. Undefined: no such broker is known. */
+  unanswering(nodeId: number): BrokerConnection | undefined {
+    const address = this.addressOf(nodeId)
+    return address === undefined ? undefined : this.#peer(`${nodeId} unanswering`, address)
+  }
+
+  #peer(name: string, address: PeerAddress): BrokerConnection {
     const known = this.#peers.get(name)
     if (known !== undefined && known.address.host === address.host && known.address.port === address.port) return known
     known?.close()
@@ -184,9 +197,10 @@ export class Cluster {
   }
 
   /** A connection that is not shared: whoever asks for it closes it. For requests that a broker answers late, because those behind them wait too. */
-  connect(address: PeerAddress): Peer {
+  connect(address: PeerAddress): BrokerConnection {
     const { env, options } = this
-    return new PeerConnection(address, { env, clientId: options.clientId, shared: this.#shared, pool: this.#pool })
+    const connectionOptions = { env, clientId: options.clientId, shared: this.#shared, pool: this.#pool }
+    return new BrokerConnection(address, connectionOptions, this.observer.request)
   }
 
   /**

@@ -5,7 +5,7 @@
  */
 import type { Env } from "../env/env.js"
 import { Admin } from "./admin/admin.js"
-import { Cluster } from "./cluster.js"
+import { Cluster, type ClusterOptions } from "./cluster.js"
 import { ClosedError, ConfigError } from "./errors.js"
 import { Consumer, type ConsumerOptions } from "./consumer/consumer.js"
 import { groupConsumerOptions } from "./consumer/group/group-options.js"
@@ -22,7 +22,8 @@ import {
   parseBootstrap,
   type ProducerConfig,
 } from "./options.js"
-import { Producer } from "./producer/producer.js"
+import { type Observer, unobserved } from "./observer.js"
+import { Producer, type ProducerOptions } from "./producer/producer.js"
 
 const dayMs = 86_400_000
 const gibibyte = 1 << 30
@@ -39,12 +40,13 @@ export class ClientCore implements AsyncDisposable {
   constructor(
     private readonly env: Env,
     options: ClientOptions = {},
+    observer: Observer = unobserved,
   ) {
     this.#requestTimeoutMs = numberOption("requestTimeoutMs", options.requestTimeoutMs, 30_000, 1, dayMs)
     this.#retryBackoffMs = numberOption("retryBackoffMs", options.retryBackoffMs, 100, 1, dayMs)
     this.#retryBackoffMaxMs = numberOption("retryBackoffMaxMs", options.retryBackoffMaxMs, 1_000, 1, dayMs)
     this.#metadataMaxAgeMs = numberOption("metadataMaxAgeMs", options.metadataMaxAgeMs, 300_000, 1, dayMs)
-    this.#cluster = new Cluster(env, {
+    const clusterOptions: ClusterOptions = {
       bootstrap: parseBootstrap(options.bootstrap),
       clientId: options.clientId ?? "ottla",
       requestTimeoutMs: this.#requestTimeoutMs,
@@ -52,18 +54,20 @@ export class ClientCore implements AsyncDisposable {
       retryBackoffMs: this.#retryBackoffMs,
       retryBackoffMaxMs: this.#retryBackoffMaxMs,
       allowAutoTopicCreation: options.allowAutoTopicCreation ?? true,
-    })
+    }
+    this.#cluster = new Cluster(env, clusterOptions, observer)
   }
 
   /** A producer of its own, with an id of its own. Errors: ConfigError. */
   producer(config: ProducerConfig = {}): Producer {
     if (this.#isClosed) throw new ClosedError("the client")
     const { acks = "all" } = config
-    if (acks !== "all" && acks !== 1) throw new ConfigError(`acks: ${String(acks)} is neither "all" nor 1`)
+    if (acks !== "all" && acks !== 1 && acks !== 0)
+      throw new ConfigError(`acks: ${String(acks)} is neither "all", 1 nor 0`)
     const isIdempotent = config.idempotent ?? acks === "all"
     if (isIdempotent && acks !== "all") throw new ConfigError(`idempotent: true needs acks "all", not ${acks}`)
-    const producer = new Producer(this.env, this.#cluster, {
-      acks: acks === "all" ? -1 : 1,
+    const options: ProducerOptions = {
+      acks: acks === "all" ? -1 : acks,
       isIdempotent,
       lingerMs: numberOption("lingerMs", config.lingerMs, 5, 0, dayMs),
       batchBytes: numberOption("batchBytes", config.batchBytes, 16 << 10, 256, gibibyte),
@@ -77,7 +81,8 @@ export class ClientCore implements AsyncDisposable {
       retryBackoffMaxMs: this.#retryBackoffMaxMs,
       compression: compressionOption(config.compression),
       compressionLevel: config.compressionLevel,
-    })
+    }
+    const producer: Producer = new Producer(this.env, this.#cluster, options, () => this.#open.delete(producer))
     this.#open.add(producer)
     return producer
   }
@@ -88,10 +93,11 @@ export class ClientCore implements AsyncDisposable {
   consumer(config: ConsumerConfig | GroupConsumerConfig): Consumer | GroupConsumer {
     if (this.#isClosed) throw new ClosedError("the client")
     const reading = this.#readingOptions(config)
-    const consumer =
+    const closed = () => this.#open.delete(consumer)
+    const consumer: Consumer | GroupConsumer =
       "groupId" in config && config.groupId !== undefined
-        ? new GroupConsumer(this.env, this.#cluster, groupConsumerOptions(config, reading))
-        : new Consumer(this.env, this.#cluster, { ...this.#readSet(config), ...reading })
+        ? new GroupConsumer(this.env, this.#cluster, groupConsumerOptions(config, reading), closed)
+        : new Consumer(this.env, this.#cluster, { ...this.#readSet(config), ...reading }, closed)
     this.#open.add(consumer)
     return consumer
   }
@@ -109,6 +115,11 @@ export class ClientCore implements AsyncDisposable {
     const { from = "latest" } = config
     if (from !== "earliest" && from !== "latest" && !(typeof from === "object" && from.timestamp >= 0))
       throw new ConfigError(`from: ${JSON.stringify(from)} is neither "earliest", "latest" nor { timestamp }`)
+    const { isolationLevel = "read_uncommitted" } = config
+    if (isolationLevel !== "read_uncommitted" && isolationLevel !== "read_committed")
+      throw new ConfigError(
+        `isolationLevel: "${String(isolationLevel)}" is neither "read_uncommitted" nor "read_committed"`,
+      )
     const bytes = (name: string, value: number | undefined, fallback: number) =>
       numberOption(name, value, fallback, 1, gibibyte)
     return {
@@ -119,12 +130,17 @@ export class ClientCore implements AsyncDisposable {
       maxBytes: bytes("maxBytes", config.maxBytes, 50 << 20),
       partitionMaxBytes: bytes("maxPartitionBytes", config.maxPartitionBytes, 1 << 20),
       bufferBytes: bytes("bufferBytes", config.bufferBytes, 32 << 20),
-      isReadCommitted: false,
+      isReadCommitted: isolationLevel === "read_committed",
       rackId: config.rack ?? "",
       requestTimeoutMs: this.#requestTimeoutMs,
       retryBackoffMs: this.#retryBackoffMs,
       maxBlockMs: numberOption("maxBlockMs", config.maxBlockMs, 60_000, 1, dayMs),
     }
+  }
+
+  /** Producers and consumers that are not closed yet. */
+  get openCount(): number {
+    return this.#open.size
   }
 
   /** What operators and tools ask of a cluster. Errors: ConfigError. */

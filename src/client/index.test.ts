@@ -50,3 +50,18 @@ test("a program that only reads loads the codec of what it reads", async () => {
   })
   assert.equal(stdout, "one\ntwo\n")
 })
+
+test("what a client does is told on the channels of node:diagnostics_channel", () => {
+  const { printed } = runProgram(`
+    import { subscribe } from "node:diagnostics_channel"
+    const errors = new Set()
+    subscribe("ottla:client:request", ({ api, address, durationMs, error }) => {
+      if (durationMs >= 0) errors.add([api, address, error.code].join(" "))
+    })
+    const client = new Client({ bootstrap: "127.0.0.1:1" })
+    await client.admin({ timeoutMs: 300 }).listTopics().catch(() => {})
+    await client.close()
+    console.log([...errors].join())
+  `)
+  assert.equal(printed, "Metadata 127.0.0.1:1 refused\n")
+})

@@ -1,15 +1,24 @@
 /**
  * `ottla/client`: produces to and consumes from anything that speaks Kafka's protocol.
  *
- * Owns what users of the package see, and the real world under it. Everything else takes its world as a parameter.
+ * Owns what users of the package see, and the real world under it. Everything else takes its world as a parameter. What a client does can be traced on three channels of `node:diagnostics_channel`, whose
+ * messages are described in `observer.ts`: `ottla:client:request` (RequestEvent), `ottla:producer:send` (SendEvent) and `ottla:consumer:batch` (BatchEvent).
  */
+import { channel } from "node:diagnostics_channel"
 import { createNodeEnv } from "../env/node/index.js"
 import { ClientCore } from "./core.js"
+import type { Observer } from "./observer.js"
 import type { ClientOptions } from "./options.js"
+
+const channels: Observer = {
+  request: channel("ottla:client:request"),
+  send: channel("ottla:producer:send"),
+  batch: channel("ottla:consumer:batch"),
+}
 
 export class Client extends ClientCore {
   constructor(options: ClientOptions = {}) {
-    super(createNodeEnv({ native: false, timersKeepAlive: true }), options)
+    super(createNodeEnv({ native: false, timersKeepAlive: true }), options, channels)
   }
 }
 
@@ -31,6 +40,7 @@ export type { RecordHandler } from "./consumer/group/record-work.js"
 export type { ConsumerRecord } from "./consumer/record.js"
 export type { PollOptions, TopicPartition } from "./consumer/record-reader.js"
 export * from "./errors.js"
+export type { BatchEvent, RequestEvent, SendEvent } from "./observer.js"
 export type { AdminConfig, ClientOptions, ConsumerConfig, GroupConsumerConfig, ProducerConfig } from "./options.js"
 export type { Header, Headers, HeaderValue } from "./producer/producer-batch.js"
 export type { Producer, ProducerRecord, RecordMetadata } from "./producer/producer.js"

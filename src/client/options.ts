@@ -23,8 +23,8 @@ export interface ClientOptions {
 }
 
 export interface ProducerConfig {
-  /** "all" (default): all in-sync replicas have it. 1: the leader has it. */
-  readonly acks?: "all" | 1
+  /** "all" (default): all in-sync replicas have it. 1: the leader has it. 0: it has been sent, and nobody says whether it was stored; its offset is -1n. */
+  readonly acks?: "all" | 1 | 0
   /** Default: true with acks "all". No record is stored twice, and none passes another of its partition. */
   readonly idempotent?: boolean
   /** How long a batch that is not full waits for more. Default: 5 ms. */
@@ -35,7 +35,7 @@ export interface ProducerConfig {
   readonly maxRequestBytes?: number
   /** Records that are not stored yet. Default: 32 MiB. */
   readonly bufferBytes?: number
-  /** Requests on their way to one broker. Default: 5, the most with `idempotent`. */
+  /** Requests on their way to one broker. Default: 5, the most with `idempotent`. With acks 0 always one, which is over when it has been sent. */
   readonly maxInFlightRequests?: number
   /** From `send` to the last try. Default: 2 min. */
   readonly deliveryTimeoutMs?: number
@@ -62,6 +62,8 @@ export interface ConsumerConfig {
   readonly maxPartitionBytes?: number
   /** Read ahead, in all. Default: 32 MiB. */
   readonly bufferBytes?: number
+  /** "read_uncommitted" (default): records of transactions too that are open or were aborted. "read_committed": nothing of those, and so nothing behind the first open one. */
+  readonly isolationLevel?: "read_uncommitted" | "read_committed"
   /** Reads from replicas in the same rack, where the brokers say so. */
   readonly rack?: string
   /** How long a topic may be missing. Default: 1 min. */

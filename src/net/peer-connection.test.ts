@@ -4,6 +4,7 @@ import { Reader } from "../base/reader.js"
 import { apiVersions } from "../protocol/messages/api-versions.js"
 import { describeCluster } from "../protocol/messages/describe-cluster.js"
 import { fetch } from "../protocol/messages/fetch.js"
+import { produce } from "../protocol/messages/produce.js"
 import { decodeRequestHeader, encodeResponse } from "../protocol/request-header.js"
 import type { SimulatedNode } from "../sim/node.js"
 import { simulate, type World } from "../sim/world.js"
@@ -27,7 +28,7 @@ interface Scene {
   answer: { clusterId: string } | undefined
 }
 
-/** A server that answers ApiVersions (DescribeCluster up to version 0) and DescribeCluster. */
+/** A server that answers ApiVersions (DescribeCluster up to version 0) and DescribeCluster, and takes Produce without an answer. */
 async function scene(world: World): Promise<Scene> {
   const [server, asker] = [world.addNode("server"), world.addNode("asker")]
   const seen: string[] = []
@@ -45,9 +46,13 @@ async function scene(world: World): Promise<Scene> {
     const { apiKey, apiVersion, correlationId } = decodeRequestHeader(reader)
     seen.push(`${apiKey} v${apiVersion}`)
     if (apiKey === apiVersions.key) {
-      const apiKeys = [{ apiKey: describeCluster.key, minVersion: 0, maxVersion: 0 }]
+      const apiKeys = [
+        { apiKey: produce.key, minVersion: 3, maxVersion: 3 },
+        { apiKey: describeCluster.key, minVersion: 0, maxVersion: 0 },
+      ]
       return { reply: { payloads: encodeResponse(apiVersions, apiVersion, correlationId, { errorCode: 0, apiKeys }) } }
     }
+    if (apiKey === produce.key) return { reply: "none" as const }
     if (set.answer === undefined) return { reply: new Promise<never>(() => {}) }
     const response = { errorCode: 0, errorMessage: null, controllerId: 1, brokers: [], ...set.answer }
     return { reply: { payloads: encodeResponse(describeCluster, apiVersion, correlationId, response) } }
@@ -144,5 +149,30 @@ test("whoever closes it is told so at once, now and later", async () => {
     set.peer.close()
     assert.equal(await asked, "closed")
     assert.equal(await codeOf(set.peer.request(describeCluster, anything, { timeoutMs })), "closed")
+  })
+})
+
+test("a request that has no answer is over when it is sent, answers to others come in turn, and the end of the connection is told", async () => {
+  await simulate("posting", async (world) => {
+    const set = await scene(world)
+    let ends = 0
+    const options = { timeoutMs, ended: () => void ends++ }
+    const produced = { transactionalId: null, acks: 0, timeoutMs, topicData: [] }
+    assert.equal(await codeOf(set.peer.post(produce, produced, options)), "answered")
+    const [, asked] = await Promise.all([
+      set.peer.post(produce, produced, options),
+      set.peer.request(describeCluster, anything, { timeoutMs }),
+      set.peer.post(produce, produced, options),
+    ])
+    assert.equal(asked.response.clusterId, "one")
+    assert.deepEqual(set.seen, ["18 v3", "0 v3", "0 v3", "60 v0", "0 v3"])
+    assert.equal(ends, 0)
+    set.server.crash("kill")
+    await world.sleep(50)
+    assert.equal(ends, 1)
+    assert.equal(await codeOf(set.peer.post(produce, produced, options)), "refused")
+    set.peer.close()
+    assert.equal(await codeOf(set.peer.post(produce, produced, options)), "closed")
+    assert.equal(ends, 1)
   })
 })

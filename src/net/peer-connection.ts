@@ -57,6 +57,23 @@ export class PeerConnection implements Peer {
     request: RequestInputOf<A>,
     { timeoutMs }: { readonly timeoutMs: number },
   ): Promise<PeerAnswer<A>> {
+    return this.#inTime(timeoutMs, (open, leftMs) => open.request(api, request, leftMs))
+  }
+
+  /**
+   * Sends one request that has no answer (Produce with acks 0), in the order of the calls. Resolves when it has been handed to the operating system; whether the peer took it is not known. A peer that
+   * did not closes the connection, which `ended` tells, unless it was closed here. Of several such requests on one connection only the last one's `ended` runs.
+   * Rejects with PeerError only, as `request` does.
+   */
+  post<A extends Api>(
+    api: A,
+    request: RequestInputOf<A>,
+    { timeoutMs, ended }: { readonly timeoutMs: number; readonly ended: () => void },
+  ): Promise<void> {
+    return this.#inTime(timeoutMs, (open, leftMs) => open.post(api, request, leftMs, ended))
+  }
+
+  async #inTime<T>(timeoutMs: number, send: (open: OpenConnection, leftMs: number) => Promise<T>): Promise<T> {
     const { timers, clock } = this.options.env
     const deadlineMs = clock.monotonicMs() + timeoutMs
     let timer: Timer | undefined
@@ -73,12 +90,12 @@ export class PeerConnection implements Peer {
       late.catch(() => {})
     }
     if (this.#isClosed) throw new PeerError("closed", `the connection to ${this.#name} was closed here`)
-    return open.request(api, request, Math.max(1, deadlineMs - clock.monotonicMs()))
+    return send(open, Math.max(1, deadlineMs - clock.monotonicMs()))
   }
 
   close(): void {
     this.#isClosed = true
-    this.#open?.end("closed", "was closed here")
+    this.#open?.close()
   }
 
   get #name(): string {
@@ -104,7 +121,7 @@ export class PeerConnection implements Peer {
       throw new PeerError(error.code === "ECONNREFUSED" ? "refused" : "unreachable", error.message)
     }
     const open = new OpenConnection(connection, this.#name, this.options)
-    if (this.#isClosed) open.end("closed", "was closed here")
+    if (this.#isClosed) open.close()
     await open.negotiate(timeoutMs)
     this.#open = open
     return open
@@ -115,6 +132,10 @@ class OpenConnection implements Receiver, FrameConsumer {
   isClosed = false
   readonly #reader: FrameReader
   readonly #waiting: Waiting[] = []
+  /** Requests without an answer that are not handed over yet. */
+  #posting = 0
+  #postsEnded: (() => void) | undefined
+  #end: PeerError | undefined
   #nextCorrelationId = 0
   #versions: Versions = new Map([[apiVersions.key, { min: versionsVersion, max: versionsVersion }]])
 
@@ -145,16 +166,7 @@ class OpenConnection implements Receiver, FrameConsumer {
 
   request<A extends Api>(api: A, request: RequestInputOf<A>, timeoutMs: number): Promise<PeerAnswer<A>> {
     return new Promise((resolve, reject) => {
-      if (this.isClosed) return reject(new PeerError("closed", `the connection to ${this.name} is closed`))
-      const offered = this.#versions.get(api.key)
-      const version = Math.min(offered?.max ?? -1, api.maxVersion)
-      if (offered === undefined || version < Math.max(offered.min, api.minVersion))
-        return reject(new PeerError("unsupported", `${this.name} does not offer ${api.name}`))
-      if (this.#waiting.length >= peerRequestsMax)
-        return reject(new PeerError("timed out", `${peerRequestsMax} requests to ${this.name} wait for an answer`))
-      const correlationId = this.#nextCorrelationId
-      this.#nextCorrelationId = (correlationId + 1) & 0x7fffffff
-      const frame = encodeRequest(api, version, correlationId, this.options.clientId, request as never)
+      const { version, correlationId, frame } = this.#encoded(api, request)
       const timer = this.options.env.timers.after(timeoutMs, () =>
         this.end("timed out", `did not answer ${api.name} within ${Math.round(timeoutMs)} ms`),
       )
@@ -171,8 +183,50 @@ class OpenConnection implements Receiver, FrameConsumer {
           reject(error)
         },
       })
-      this.connection.send(frame as readonly Payload[])
+      this.connection.send(frame)
     })
+  }
+
+  post<A extends Api>(api: A, request: RequestInputOf<A>, timeoutMs: number, ended: () => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { frame } = this.#encoded(api, request)
+      const { timers } = this.options.env
+      const timer = timers.after(timeoutMs, () =>
+        this.end("timed out", `did not take ${api.name} within ${Math.round(timeoutMs)} ms`),
+      )
+      this.#posting++
+      this.#postsEnded = ended
+      this.connection.send(frame, () => {
+        timer.cancel()
+        this.#posting--
+        // A connection that is gone lets go of what it had first, and then says so.
+        timers.soon(() => {
+          if (this.#end === undefined) resolve()
+          else reject(this.#end)
+        })
+      })
+    })
+  }
+
+  /** Throws PeerError. */
+  #encoded<A extends Api>(api: A, request: RequestInputOf<A>) {
+    if (this.isClosed) throw new PeerError("closed", `the connection to ${this.name} is closed`)
+    const offered = this.#versions.get(api.key)
+    const version = Math.min(offered?.max ?? -1, api.maxVersion)
+    if (offered === undefined || version < Math.max(offered.min, api.minVersion))
+      throw new PeerError("unsupported", `${this.name} does not offer ${api.name}`)
+    if (this.#waiting.length + this.#posting >= peerRequestsMax)
+      throw new PeerError("timed out", `${peerRequestsMax} requests to ${this.name} wait for an answer`)
+    const correlationId = this.#nextCorrelationId
+    const frame = encodeRequest(api, version, correlationId, this.options.clientId, request as never)
+    this.#nextCorrelationId = (correlationId + 1) & 0x7fffffff
+    return { version, correlationId, frame: frame as readonly Payload[] }
+  }
+
+  /** It is not wanted any more. */
+  close(): void {
+    this.#postsEnded = undefined
+    this.end("closed", "was closed here")
   }
 
   /** Ends the connection; whoever waits is told why. */
@@ -184,8 +238,10 @@ class OpenConnection implements Receiver, FrameConsumer {
 
   #gone(code: PeerErrorCode, what: string): void {
     this.isClosed = true
+    this.#end = new PeerError(code, `${this.name} ${what}`)
     this.#reader.stop()
     for (const { fail } of this.#waiting.splice(0)) fail(new PeerError(code, `${this.name} ${what}`))
+    this.#postsEnded?.()
   }
 
   buffer(): Uint8Array {

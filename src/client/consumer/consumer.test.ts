@@ -145,3 +145,31 @@ test("a topic that does not come is an error that names it", () =>
       await assert.rejects(read().poll(), /nowhere/)
     },
   ))
+
+test("a consumer that waits for records does not hold up what else its client asks", () =>
+  inWorld({ consumer: { maxWaitMs: 5_000, from: "latest" } }, async (t, client, read) => {
+    await t.createTopic()
+    await t.createTopic("other")
+    const consumer = read()
+    const polled = consumer.poll()
+    await t.passTime(500)
+    const { clock } = t.clients.env
+    const startMs = clock.monotonicMs()
+    await client.producer({ lingerMs: 0 }).send({ topic: "other", value: "v" })
+    await client.admin().createTopics([{ name: "made" }])
+    assert.ok(clock.monotonicMs() - startMs < 1_000, `it took ${clock.monotonicMs() - startMs} ms`)
+    await client.producer().send({ topic: "t", value: "awaited" })
+    assert.equal((await polled).length, 1)
+  }))
+
+test("who reads what is committed only reads records outside of transactions too, with or without a group", () =>
+  inWorld({ consumer: { isolationLevel: "read_committed" } }, async (t, client, read) => {
+    await t.createTopic()
+    await client.producer().sendAll(["a", "b"].map((value) => ({ topic: "t", value })))
+    const alone = read()
+    assert.deepEqual(await take(alone, 2), ["a", "b"])
+    assert.equal(alone.lag("t", 0), 0)
+    const member = client.consumer({ groupId: "g", topics: ["t"], from: "earliest", isolationLevel: "read_committed" })
+    assert.equal((await member.poll()).length, 2)
+    assert.throws(() => read({ isolationLevel: "committed" as "read_committed" }), /isolationLevel: "committed"/)
+  }))

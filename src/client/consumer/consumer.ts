@@ -26,6 +26,8 @@ export class Consumer extends RecordReader {
     env: Env,
     private readonly cluster: Cluster,
     private readonly options: ConsumerOptions,
+    /** Runs once, when it is closed. */
+    private readonly closed: () => void,
   ) {
     super(env, cluster, options)
     this.#missing = new MissingTopics(env, cluster, options.maxBlockMs)
@@ -57,6 +59,10 @@ export class Consumer extends RecordReader {
     }
   }
 
+  protected override get groupId(): undefined {
+    return undefined
+  }
+
   protected override asked(): void {}
 
   protected override handedOut(): void {}
@@ -65,5 +71,6 @@ export class Consumer extends RecordReader {
     if (this.isClosed) return
     this.#timer?.cancel()
     this.endReading()
+    this.closed()
   }
 }

@@ -1,10 +1,11 @@
 /**
  * Reads ahead: asks the brokers that lead the partitions for what comes next, before anybody wants it, and within a bound.
  *
- * Owns one request on its way to each broker, the positions, where they begin, and what follows from errors. Handing records out is the consumer's. Invariant: what is read is
- * handed out in order, each record once for each seek, whatever moves meanwhile.
+ * Owns one request on its way to each broker, on a connection of its own, the positions, where they begin, and what follows from errors. Handing records out is the consumer's. Invariant: what is
+ * read is handed out in order, each record once for each seek, whatever moves meanwhile; after `close` nothing is on its way.
  */
 import type { Env, Timer } from "../../env/env.js"
+import type { Peer, PeerAddress } from "../../net/peer.js"
 import { prepareCompression } from "../../protocol/compression/compression.js"
 import { Errors, errorByCode } from "../../protocol/errors.js"
 import type { ResponseOf } from "../../protocol/message.js"
@@ -41,6 +42,8 @@ type PartitionAnswer = FetchAnswer["responses"][number]["partitions"][number]
 
 interface Broker {
   readonly session: FetchSession
+  /** For fetches alone: a broker answers in order, and one that waits for records would hold up whatever its client asks behind it. */
+  peer: Peer | undefined
   isAsked: boolean
   blockedUntilMs: number
   failures: number
@@ -81,7 +84,7 @@ export class Fetcher {
   /** Reads it from here on. Already read: goes on there. */
   add(topic: string, partition: number, from: Reset | number, leaderEpoch = -1): Position {
     const key = keyOf(topic, partition)
-    const position = this.#positions.get(key) ?? new Position(topic, partition)
+    const position = this.#positions.get(key) ?? new Position(topic, partition, this.options.isReadCommitted)
     this.#positions.set(key, position)
     if (typeof from === "number") position.seek(from, leaderEpoch)
     else position.resetTo(from)
@@ -125,6 +128,8 @@ export class Fetcher {
     this.#timer?.cancel()
     this.#positions.clear()
     this.#turns = []
+    for (const { peer } of this.#brokers.values()) peer?.close()
+    this.#brokers.clear()
   }
 
   #wakeAt(dueMs: number): void {
@@ -155,7 +160,7 @@ export class Fetcher {
         bufferedBytes >= this.options.bufferBytes || position.bufferedBytes >= this.options.partitionMaxBytes
       if (isFull && position.fetchOffset !== undefined) continue
       const nodeId = this.#nodeFor(position, nowMs)
-      if (nodeId === undefined || this.cluster.broker(nodeId) === undefined) {
+      if (nodeId === undefined || this.cluster.addressOf(nodeId) === undefined) {
         this.cluster.refresh()
         this.cluster.onRefreshed(() => this.stir())
         continue
@@ -229,10 +234,20 @@ export class Fetcher {
   #broker(nodeId: number): Broker {
     let broker = this.#brokers.get(nodeId)
     if (broker === undefined) {
-      broker = { session: new FetchSession(), isAsked: false, blockedUntilMs: 0, failures: 0 }
+      broker = { session: new FetchSession(), peer: undefined, isAsked: false, blockedUntilMs: 0, failures: 0 }
       this.#brokers.set(nodeId, broker)
     }
     return broker
+  }
+
+  #peer(broker: Broker, { host, port }: PeerAddress): Peer {
+    const known = broker.peer
+    if (known !== undefined && known.address.host === host && known.address.port === port) return known
+    known?.close()
+    // Whoever listens there knows nothing of the session.
+    broker.session.lost()
+    broker.peer = this.cluster.connect({ host, port })
+    return broker.peer
   }
 
   #ask(nodeId: number, positions: readonly Position[], nowMs: number): void {
@@ -255,6 +270,7 @@ export class Fetcher {
       }
     })
     const generations = positions.map(({ generation }) => generation)
+    const peer = this.#peer(broker, this.cluster.addressOf(nodeId)!)
     const { sessionId, sessionEpoch, named, forgotten } = broker.session.ask(terms)
     const request = {
       maxWaitMs,
@@ -272,17 +288,18 @@ export class Fetcher {
     }
     broker.isAsked = true
     for (const position of positions) position.isAsked = true
-    this.cluster
-      .broker(nodeId)!
+    peer
       .request(fetch, request, { timeoutMs: this.options.requestTimeoutMs + maxWaitMs })
       .then(
         // The answer's memory stays with the records.
         ({ response }) => {
+          if (this.#isClosed) return
           broker.failures = 0
           if (broker.session.answered(response.errorCode, response.sessionId))
             this.#answered(nodeId, positions, generations, response)
         },
         () => {
+          if (this.#isClosed) return
           broker.session.lost()
           broker.failures++
           const delayMs = this.options.retryBackoffMs * 2 ** Math.min(4, broker.failures - 1)
@@ -344,8 +361,9 @@ export class Fetcher {
     position.highWatermark = highWatermark
     position.lastStableOffset = lastStableOffset
     position.logStartOffset = logStartOffset
-    const { records } = answer
-    const hasAdded = records !== null && records.length > 0 && position.add(records as Buffer) > 0
+    const { records, abortedTransactions } = answer
+    const hasAdded =
+      records !== null && records.length > 0 && position.add(records as Buffer, abortedTransactions ?? []) > 0
     if (hasAdded && position.hasZstd) this.#loadCodec()
     return hasAdded
   }

@@ -5,18 +5,21 @@
  */
 import { batchesIn, recordsOf } from "../../protocol/record-batch.js"
 import {
-  attributeBits,
-  batchAttributes,
   batchBaseOffset,
   batchCompression,
   batchLastOffset,
+  batchLeaderEpoch,
   compressionTypes,
+  isControlBatch,
 } from "../../protocol/batch-header.js"
+import { type AbortedTransaction, AbortedTransactions } from "./aborted-transactions.js"
 import type { ConsumerRecord } from "./record.js"
 
 interface Buffered {
   /** Whole batches. */
   readonly records: Buffer
+  /** Of these batches. */
+  readonly aborted: readonly AbortedTransaction[]
   /** What is asked for next. */
   readonly nextOffset: number
 }
@@ -58,6 +61,8 @@ export class Position {
   constructor(
     readonly topic: string,
     readonly partition: number,
+    /** Records of transactions that are not decided yet are not asked for, and those of aborted ones are left out. */
+    readonly isReadCommitted = false,
   ) {}
 
   get bufferedBytes(): number {
@@ -68,9 +73,10 @@ export class Position {
     return this.#reading !== undefined || this.#buffered.length > 0
   }
 
-  /** Records that are committed and not handed out; undefined until a leader has said. */
+  /** Records that may be read and are not handed out; undefined until a leader has said. */
   get lag(): number | undefined {
-    return this.highWatermark < 0 || this.offset < 0 ? undefined : Math.max(0, this.highWatermark - this.offset)
+    const endOffset = this.isReadCommitted ? this.lastStableOffset : this.highWatermark
+    return endOffset < 0 || this.offset < 0 ? undefined : Math.max(0, endOffset - this.offset)
   }
 
   /** `leaderEpoch`: of the record before, if it is known: a leader that does not have it says so. */
@@ -95,8 +101,8 @@ export class Position {
     this.lastEpoch = -1
   }
 
-  /** What an answer brought. Returns how many bytes were taken. */
-  add(records: Buffer): number {
+  /** What an answer brought, and which transactions it says were aborted. Returns how many bytes were taken. */
+  add(records: Buffer, aborted: readonly AbortedTransaction[] = []): number {
     let last: { readonly start: number; readonly end: number } | undefined
     for (const batch of batchesIn(records)) {
       last = batch
@@ -105,10 +111,10 @@ export class Position {
     if (last === undefined) return 0
     const whole = records.subarray(0, last.end)
     const nextOffset = batchLastOffset(records, last.start) + 1
-    this.#buffered.push({ records: whole, nextOffset })
+    this.#buffered.push({ records: whole, aborted, nextOffset })
     this.#bytes += whole.length
     this.fetchOffset = nextOffset
-    this.lastEpoch = records.readInt32BE(last.start + 12)
+    this.lastEpoch = batchLeaderEpoch(records, last.start)
     return whole.length
   }
 
@@ -118,7 +124,7 @@ export class Position {
       if (this.#reading === undefined) {
         const first = this.#buffered[0]
         if (first === undefined) return undefined
-        this.#reading = this.#records(first.records)
+        this.#reading = this.#records(first)
       }
       const { done, value } = this.#reading.next()
       if (done !== true) {
@@ -133,13 +139,15 @@ export class Position {
     }
   }
 
-  *#records(bytes: Buffer): Generator<ConsumerRecord> {
+  *#records({ records: bytes, aborted }: Buffered): Generator<ConsumerRecord> {
     const { topic, partition } = this
+    const transactions = this.isReadCommitted ? new AbortedTransactions(aborted) : undefined
     for (const { start, end } of batchesIn(bytes)) {
-      if (batchLastOffset(bytes, start) < this.offset) continue
-      if ((batchAttributes(bytes, start) & attributeBits.control) !== 0) continue
+      // Of batches that lie behind us too: they may begin or end a transaction.
+      const isAborted = transactions?.passes(bytes, start, end) === true
+      if (isAborted || isControlBatch(bytes, start) || batchLastOffset(bytes, start) < this.offset) continue
       const batch = bytes.subarray(start, end)
-      const leaderEpoch = bytes.readInt32BE(start + 12)
+      const leaderEpoch = batchLeaderEpoch(bytes, start)
       for (const { offset, timestamp, key, value, headers } of recordsOf(batch)) {
         if (offset < this.offset) continue
         this.offsetEpoch = leaderEpoch

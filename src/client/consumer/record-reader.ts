@@ -7,6 +7,7 @@
 import type { Env, Timer } from "../../env/env.js"
 import type { Cluster } from "../cluster.js"
 import { type ClientError, ClosedError, ConfigError } from "../errors.js"
+import type { BatchEvent, Observed } from "../observer.js"
 import { Fetcher, type FetcherOptions } from "./fetcher.js"
 import type { Position, Reset } from "./position.js"
 import type { ConsumerRecord } from "./record.js"
@@ -27,6 +28,7 @@ export const batchRecordsMax = 500
 
 export abstract class RecordReader implements AsyncDisposable {
   protected readonly fetcher: Fetcher
+  readonly #observed: Observed<BatchEvent>
   #wake: (() => void) | undefined
   #failure: ClientError | undefined
   #isClosed = false
@@ -36,11 +38,14 @@ export abstract class RecordReader implements AsyncDisposable {
     cluster: Cluster,
     private readonly fetcherOptions: FetcherOptions,
   ) {
+    this.#observed = cluster.observer.batch
     this.fetcher = new Fetcher(env, cluster, fetcherOptions, {
       arrived: () => this.wakeUp(),
       failed: (error) => this.fail(error),
     })
   }
+
+  protected abstract get groupId(): string | undefined
 
   protected get isClosed(): boolean {
     return this.#isClosed
@@ -115,6 +120,7 @@ export abstract class RecordReader implements AsyncDisposable {
         records.push(record)
       }
       this.handedOut(position, fromOffset, records)
+      if (this.#observed.hasSubscribers && records.length > 0) this.#observe(position, records)
       if (!position.hasBuffered || position.bufferedBytes < this.fetcherOptions.partitionMaxBytes / 2)
         this.fetcher.stir()
     }
@@ -125,6 +131,11 @@ export abstract class RecordReader implements AsyncDisposable {
       throw failure
     }
     return records
+  }
+
+  #observe({ topic, partition, lag }: Position, records: readonly ConsumerRecord[]): void {
+    const { groupId } = this
+    this.#observed.publish({ topic, partition, offset: records[0]!.offset, records: records.length, lag, groupId })
   }
 
   /** Records of one partition at a time, in order. Ends when the consumer is closed. */

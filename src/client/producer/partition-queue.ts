@@ -100,11 +100,11 @@ export class PartitionQueue {
     this.#identity = undefined
   }
 
-  fail(error: Error): ProducerBatch[] {
-    const failed = [...this.inFlight, ...this.ready, ...(this.open === undefined ? [] : [this.open])]
+  /** Nothing of it goes on. */
+  takeAll(): ProducerBatch[] {
+    const taken = [...this.inFlight, ...this.ready, ...(this.open === undefined ? [] : [this.open])]
     this.inFlight.length = this.ready.length = 0
     this.open = undefined
-    for (const batch of failed) batch.failed(error)
-    return failed
+    return taken
   }
 }

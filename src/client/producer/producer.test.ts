@@ -7,7 +7,8 @@ import { ClientCore } from "../core.js"
 import type { ClientError } from "../errors.js"
 import type { ClientOptions, ProducerConfig } from "../options.js"
 import { partitionOfKey } from "../murmur2.js"
-import type { Producer } from "./producer.js"
+import { type SendEvent, unobserved } from "../observer.js"
+import type { Producer, ProducerRecord } from "./producer.js"
 
 interface Story extends BrokerWorldOptions {
   readonly client?: ClientOptions
@@ -190,4 +191,106 @@ test("close stores what was sent before it, and refuses what comes after", () =>
 test("nobody there: the error says which address was tried and what came from it", () =>
   inWorld({ producer: { maxBlockMs: 1_000 }, client: { bootstrap: "10.0.0.9:1234" } }, async (_t, producer) => {
     await assert.rejects(producer.send({ topic: "t", value: "x" }), /10\.0\.0\.9:1234/)
+  }))
+
+test("acks 0: a record is done with when it is sent, without an offset, and is stored in its order beside what is answered", () =>
+  inWorld({ producer: { acks: 0, lingerMs: 0, batchBytes: 300, maxInFlightRequests: 5 } }, async (t, producer) => {
+    await t.createTopic()
+    const client = new ClientCore(t.clients.env, { bootstrap: `${t.node.address}:9092` })
+    const beside = client.producer({ acks: 0 })
+    const values = Array.from({ length: 100 }, (_, index) => `v${index}`)
+    const sent = await producer.sendAll(values.map((value) => ({ topic: "t", value, timestamp: 7 })))
+    assert.deepEqual(sent[99], { topic: "t", partition: 0, offset: -1n, timestamp: 7 })
+    assert.equal(producer.bufferedBytes, 0)
+    await t.passTime(100)
+    await beside.send({ topic: "t", value: "beside" })
+    await t.passTime(100)
+    assert.equal((await client.admin().listTopics()).length, 1)
+    await client.producer().send({ topic: "t", value: "answered" })
+    await client.close()
+    assert.deepEqual(await t.readAll(), [...values, "beside", "answered"])
+  }))
+
+test("acks 0: what a broker refuses or a kill takes is lost, and what is sent later is stored behind what came before", () =>
+  inWorld({ producer: { acks: 0, lingerMs: 0, batchBytes: 256 } }, async (t, producer) => {
+    await t.createTopic("t", 1, { "max.message.bytes": "2000" })
+    for (const value of ["0", "x".repeat(3000), "1"]) {
+      assert.equal(await codeOf(producer.send({ topic: "t", value })), "stored")
+      await t.passTime(200)
+    }
+    assert.deepEqual(await t.readAll(), ["0", "1"])
+    const sent: Promise<unknown>[] = []
+    for (let index = 2; index < 200; index++) {
+      sent.push(producer.send({ topic: "t", value: `${index}` }))
+      await t.passTime(1)
+      if (index % 60 === 0) await t.crash("kill")
+    }
+    await Promise.all(sent)
+    await t.passTime(100)
+    const stored = (await t.readAll()).map(Number)
+    assert.deepEqual(
+      stored,
+      stored.toSorted((a, b) => a - b),
+    )
+    assert.equal(stored.at(-1), 199)
+    assert.ok(stored.length > 180, `${stored.length} stored`)
+  }))
+
+test("acks 0 is not idempotent, and other numbers are refused with what may be", () =>
+  inWorld({}, async (t) => {
+    const client = new ClientCore(t.clients.env, { bootstrap: `${t.node.address}:9092` })
+    assert.throws(() => client.producer({ acks: 0, idempotent: true }), /idempotent: true needs acks "all", not 0/)
+    assert.throws(() => client.producer({ acks: 2 as 1 }), /acks: 2 is neither "all", 1 nor 0/)
+  }))
+
+test("a record that cannot be is refused with the name of its field, also while others wait, and those are stored", () =>
+  inWorld({ producer: { lingerMs: 0 } }, async (t, producer) => {
+    const malformed: readonly [unknown, RegExp][] = [
+      [undefined, /^record: undefined/],
+      [{ value: "v" }, /^topic: /],
+      [{ topic: "t", key: 7 }, /^key: 7 /],
+      [{ topic: "t", value: { a: 1 } }, /^value: Object /],
+      [{ topic: "t", partition: -1 }, /^partition: -1 /],
+      [{ topic: "t", timestamp: 1.5 }, /^timestamp: 1.5 /],
+      [{ topic: "t", timestamp: Number.POSITIVE_INFINITY }, /^timestamp: Infinity /],
+      [{ topic: "t", headers: 7 }, /^headers: 7 /],
+      [{ topic: "t", headers: null }, /^headers: null /],
+      [{ topic: "t", headers: "trace" }, /^headers: trace /],
+      [{ topic: "t", headers: new Map([["a", "b"]]) }, /^headers: Map /],
+      [{ topic: "t", headers: { trace: 7 } }, /^headers: the value of "trace": 7 /],
+      [{ topic: "t", headers: { trace: undefined } }, /^headers: the value of "trace": undefined /],
+      [{ topic: "t", headers: { trace: ["1", {}] } }, /^headers: the value of "trace": Object /],
+      [{ topic: "t", headers: [{ trace: "1" }] }, /^headers: \[0\]\.key: undefined /],
+      [{ topic: "t", headers: [{ key: "a", value: "1" }, { key: "b" }] }, /^headers: \[1\]\.value: undefined /],
+      [{ topic: "t", headers: [null] }, /^headers: \[0\]: null /],
+    ]
+    const early = producer.send({ topic: "t", value: "waits for its topic" })
+    for (const [record, message] of malformed)
+      await assert.rejects(producer.send(record as ProducerRecord), { code: "INVALID_CONFIG", message })
+    await t.createTopic()
+    for (const [record, message] of malformed)
+      await assert.rejects(producer.send(record as ProducerRecord), { name: "ConfigError", message })
+    await early
+    await producer.send({ topic: "t", value: "good", headers: [] })
+    assert.deepEqual(await t.readAll(), ["waits for its topic", "good"])
+  }))
+
+test("acks 0: what a broker refuses disturbs nothing else of its client", () =>
+  inWorld({}, async (t) => {
+    await t.createTopic("t", 1, { "max.message.bytes": "2000" })
+    const attempts: number[] = []
+    const send = { hasSubscribers: true, publish: (event: SendEvent) => void attempts.push(event.attempts) }
+    const client = new ClientCore(t.clients.env, { bootstrap: `${t.node.address}:9092` }, { ...unobserved, send })
+    const [unanswered, answered] = [
+      client.producer({ acks: 0, lingerMs: 0 }),
+      client.producer({ acks: 1, lingerMs: 0 }),
+    ]
+    for (let round = 0; round < 5; round++)
+      await Promise.all([
+        unanswered.send({ topic: "t", value: "x".repeat(3000) }),
+        answered.send({ topic: "t", value: `${round}` }),
+      ])
+    assert.deepEqual(attempts, new Array(10).fill(1))
+    assert.deepEqual(await t.readAll(), ["0", "1", "2", "3", "4"])
+    await client.close()
   }))

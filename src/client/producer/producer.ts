@@ -11,6 +11,7 @@ import { ClientError, ClosedError, ConfigError, TimeoutError } from "../errors.j
 import { partitionOfKey } from "../murmur2.js"
 import { PartitionQueue } from "./partition-queue.js"
 import { type Bytes, type Delivery, type Headers, ProducerBatch } from "./producer-batch.js"
+import { problemOf } from "./record-problems.js"
 import { Sender, type SenderOptions } from "./sender.js"
 
 export interface ProducerRecord {
@@ -59,7 +60,7 @@ class PendingDelivery implements Delivery {
 
   delivered(baseOffset: number, index: number, timestamp: number): void {
     const { topic, partition } = this.queue!
-    // A broker that has had it already may not remember where.
+    // A broker that has had it already may not remember where, and one that does not answer does not say.
     this.resolve({ topic, partition, offset: baseOffset < 0 ? -1n : BigInt(baseOffset + index), timestamp })
   }
 
@@ -85,12 +86,14 @@ export class Producer implements AsyncDisposable {
   #batches = 0
   #openBatches = 0
   readonly #emptied: (() => void)[] = []
-  #isClosed = false
+  #closing: Promise<void> | undefined
 
   constructor(
     private readonly env: Env,
     private readonly cluster: Cluster,
     private readonly options: ProducerOptions,
+    /** Runs once, when it is closed. */
+    private readonly closed: () => void,
   ) {
     this.#sender = new Sender(
       env,
@@ -131,7 +134,7 @@ export class Producer implements AsyncDisposable {
   }
 
   #whyRefused(record: ProducerRecord): ClientError | undefined {
-    if (this.#isClosed) return new ClosedError("the producer")
+    if (this.#closing !== undefined) return new ClosedError("the producer")
     const problem = problemOf(record)
     if (problem !== undefined) return new ConfigError(problem)
     if (this.#waiting.length < waitingRecordsMax) return undefined
@@ -306,9 +309,12 @@ export class Producer implements AsyncDisposable {
   }
 
   /** Sends what is left, at most for `timeoutMs` (default: `deliveryTimeoutMs`); what is left then fails with ClosedError. */
-  async close({ timeoutMs = this.options.deliveryTimeoutMs }: { readonly timeoutMs?: number } = {}): Promise<void> {
-    if (this.#isClosed) return
-    this.#isClosed = true
+  close({ timeoutMs = this.options.deliveryTimeoutMs }: { readonly timeoutMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(timeoutMs).finally(this.closed)
+    return this.#closing
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
     const flushed = this.flush()
     if (timeoutMs > 0) {
       let timer: Timer | undefined
@@ -329,13 +335,4 @@ export class Producer implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
-}
-
-function problemOf({ topic, partition, timestamp }: ProducerRecord): string | undefined {
-  if (typeof topic !== "string" || topic === "") return "topic: the name of a topic is missing"
-  if (partition !== undefined && !(Number.isInteger(partition) && partition >= 0))
-    return `partition: ${partition} is no partition; they count from 0`
-  if (timestamp !== undefined && !(Number.isInteger(timestamp) && timestamp >= 0))
-    return `timestamp: ${timestamp} is not in milliseconds since 1970`
-  return undefined
 }

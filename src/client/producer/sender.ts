@@ -18,7 +18,8 @@ import type { PartitionQueue, ProducerIdentity } from "./partition-queue.js"
 import type { ProducerBatch } from "./producer-batch.js"
 
 export interface SenderOptions {
-  readonly acks: -1 | 1
+  /** 0: nobody says what became of a batch, so it is done with once it has been sent. */
+  readonly acks: -1 | 0 | 1
   readonly isIdempotent: boolean
   readonly lingerMs: number
   readonly requestBytesMax: number
@@ -86,6 +87,11 @@ export class Sender {
     this.#soon()
   }
 
+  /** Of one partition, and to one broker. What is sent again must not come behind what was sent after it, and without answers nothing but waiting keeps it so. */
+  get #inFlightMax(): number {
+    return this.options.acks === 0 ? 1 : this.options.inFlightMax
+  }
+
   #soon(): void {
     if (this.#isComing || this.#isClosed) return
     this.#isComing = true
@@ -118,7 +124,7 @@ export class Sender {
       }
       this.#wakeAt(nowMs + sweepMs)
       const next = queue.next
-      if (next === undefined || queue.inFlight.length >= (queue.isRetrying ? 1 : this.options.inFlightMax)) continue
+      if (next === undefined || queue.inFlight.length >= (queue.isRetrying ? 1 : this.#inFlightMax)) continue
       const lingersUntilMs = queue.ready.length > 0 || this.#flushing > 0 ? 0 : next.createdMs + this.options.lingerMs
       const dueMs = Math.max(lingersUntilMs, queue.blockedUntilMs)
       if (dueMs > nowMs) {
@@ -147,13 +153,13 @@ export class Sender {
     let sent: Sent[] = []
     let bytes = 0
     for (const queue of queues) {
-      if ((this.#requests.get(leaderId) ?? 0) >= this.options.inFlightMax) return
+      if ((this.#requests.get(leaderId) ?? 0) >= this.#inFlightMax) return
       const estimated = queue.next!.bytes
       if (sent.length > 0 && bytes + estimated > this.options.requestBytesMax) {
         this.#send(leaderId, sent)
         sent = []
         bytes = 0
-        if (this.#requests.get(leaderId)! >= this.options.inFlightMax) return
+        if (this.#requests.get(leaderId)! >= this.#inFlightMax) return
       }
       const batch = queue.take(this.#identity)
       if (batch === undefined) continue
@@ -181,20 +187,54 @@ export class Sender {
     }))
     this.#requests.set(leaderId, (this.#requests.get(leaderId) ?? 0) + 1)
     const request = { transactionalId: null, acks, timeoutMs: requestTimeoutMs, topicData }
-    this.cluster
-      .broker(leaderId)!
-      .request(produce, request, { timeoutMs: requestTimeoutMs + answerMarginMs })
-      .then(
-        ({ response, release }) => {
-          this.#answered(sent, response)
-          release()
-        },
-        (error: unknown) => this.#lost(sent, error),
-      )
-      .finally(() => {
-        this.#requests.set(leaderId, this.#requests.get(leaderId)! - 1)
-        this.#soon()
-      })
+    const timeoutMs = requestTimeoutMs + answerMarginMs
+    const lost = (error: unknown) => this.#lost(sent, error)
+    // A broker that does not take what has no answer, for it leads no more or is gone, ends the connection.
+    const ended = () => this.cluster.refresh()
+    const over =
+      acks === 0
+        ? this.cluster
+            .unanswering(leaderId)!
+            .post(produce, request, { timeoutMs, ended })
+            .then(() => this.#posted(sent), lost)
+        : this.cluster
+            .broker(leaderId)!
+            .request(produce, request, { timeoutMs })
+            .then(({ response, release }) => {
+              this.#answered(sent, response)
+              release()
+            }, lost)
+    void over.finally(() => {
+      this.#requests.set(leaderId, this.#requests.get(leaderId)! - 1)
+      this.#soon()
+    })
+  }
+
+  #posted(sent: readonly Sent[]): void {
+    for (const { queue, batch } of sent) {
+      if (!queue.landed(batch)) continue
+      this.#delivered(queue, batch, -1, -1)
+    }
+  }
+
+  #delivered(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number, logAppendTimeMs: number): void {
+    this.#observe(queue, batch, baseOffset)
+    batch.delivered(baseOffset, logAppendTimeMs)
+    this.done(batch)
+  }
+
+  #failed(queue: PartitionQueue, batch: ProducerBatch, error: Error): void {
+    this.#observe(queue, batch, -1, error)
+    batch.failed(error)
+    this.done(batch)
+  }
+
+  #observe({ topic, partition }: PartitionQueue, batch: ProducerBatch, baseOffset: number, error?: Error): void {
+    const { send } = this.cluster.observer
+    if (!send.hasSubscribers) return
+    const { count: records, bytes, attempts, createdMs } = batch
+    const durationMs = this.env.clock.monotonicMs() - createdMs
+    send.publish({ topic, partition, offset: BigInt(baseOffset), records, bytes, attempts, durationMs, error })
   }
 
   #answered(sent: readonly Sent[], { responses, nodeEndpoints }: ResponseOf<typeof produce>): void {
@@ -222,9 +262,7 @@ export class Sender {
   #judge(queue: PartitionQueue, batch: ProducerBatch, answer: PartitionAnswer, hasMoved: boolean): void {
     const { errorCode, baseOffset, logAppendTimeMs, errorMessage } = answer
     if (errorCode === Errors.NONE || errorCode === Errors.DUPLICATE_SEQUENCE_NUMBER) {
-      if (!queue.landed(batch)) return
-      batch.delivered(baseOffset, logAppendTimeMs)
-      this.done(batch)
+      if (queue.landed(batch)) this.#delivered(queue, batch, baseOffset, logAppendTimeMs)
       return
     }
     const lostState: readonly number[] = [
@@ -254,8 +292,8 @@ export class Sender {
     }
     if (batch.isInDoubt) this.#beginAnew(queue, batch)
     else queue.closeGap(batch)
-    batch.failed(new BrokerError(errorCode, `${queue.topic}-${queue.partition} did not take the records`, errorMessage))
-    this.done(batch)
+    const what = `${queue.topic}-${queue.partition} did not take the records`
+    this.#failed(queue, batch, new BrokerError(errorCode, what, errorMessage))
   }
 
   /** Its log does not know what this producer sent before: what waits is numbered from 0, in a new epoch. */
@@ -306,12 +344,8 @@ export class Sender {
       const { topic, partition } = queue
       const reason = batch.problem ?? this.#whyNot(queue)
       const whether = batch.isInDoubt ? "may have been stored" : "was not stored"
-      batch.failed(
-        new TimeoutError(
-          `${topic}-${partition}: not acknowledged within deliveryTimeoutMs = ${deliveryTimeoutMs}, and ${whether}: ${reason}`,
-        ),
-      )
-      this.done(batch)
+      const message = `${topic}-${partition}: not acknowledged within deliveryTimeoutMs = ${deliveryTimeoutMs}, and ${whether}: ${reason}`
+      this.#failed(queue, batch, new TimeoutError(message))
     }
   }
 
@@ -346,7 +380,7 @@ export class Sender {
   }
 
   #failAll(error: Error): void {
-    for (const queue of this.#active) for (const batch of queue.fail(error)) this.done(batch)
+    for (const queue of this.#active) for (const batch of queue.takeAll()) this.#failed(queue, batch, error)
     this.#active.clear()
   }
 

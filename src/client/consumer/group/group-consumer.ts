@@ -70,6 +70,8 @@ export class GroupConsumer extends RecordReader {
     env: Env,
     private readonly cluster: Cluster,
     private readonly options: GroupConsumerOptions,
+    /** Runs once, when it is closed. */
+    private readonly closed: () => void,
   ) {
     super(env, cluster, options)
     const { groupId, topics, rebalanceTimeoutMs, maxBlockMs } = options
@@ -112,6 +114,10 @@ export class GroupConsumer extends RecordReader {
   }
 
   // Reading
+
+  protected override get groupId(): string {
+    return this.options.groupId
+  }
 
   protected override asked(): void {
     if (this.#run !== undefined)
@@ -315,7 +321,7 @@ export class GroupConsumer extends RecordReader {
 
   /** Ends a run, commits what was processed unless that is switched off, and leaves the group, all within bounds. A static member keeps its place for its session. */
   close(): Promise<void> {
-    this.#closing ??= this.#close()
+    this.#closing ??= this.#close().finally(this.closed)
     return this.#closing
   }
 
