@@ -52,7 +52,8 @@ const stopWaitMsMax = 5_000
 /** Requests that come together go together. */
 const lingerMs = 1
 const batchBytes = 256 << 10
-const readAheadBytes = 2 << 20
+/** Of each event stream; all of them together are what this process may hold of records that nobody has read. */
+const readAheadBytes = 256 << 10
 
 export class Gateway {
   readonly routes: readonly Route[]

@@ -14,7 +14,7 @@ export const bodyBytesInAllMax = 64 << 20
 /** Default of `ottla.http.body.bytes.max`: a record of message.max.bytes as base64 fits, with room. */
 export const bodyBytesMaxDefault = 4 << 20
 /** Event streams, each with a consumer of its own. */
-export const streamsMax = 200
+export const streamsMax = 1_100
 /** Consumers of groups. */
 export const groupConsumersMax = 1_000
 /** Records of one batch. */
