@@ -65,6 +65,10 @@ const option = (name: string, otherwise: number): number => {
   return value
 }
 
+/** Only loads with this in their title; the table then holds no others. */
+const onlyAt = process.argv.indexOf("--only")
+const only = onlyAt < 0 ? "" : (process.argv[onlyAt + 1] ?? "")
+
 const say = (line: string) => process.stderr.write(`bench: ${line}\n`)
 const root = process.cwd()
 const work = join(root, "bench", ".work")
@@ -94,7 +98,7 @@ async function measure(processes: Processes, seconds: number, runs: number): Pro
       body: '{"topic":"load","partitions":4}',
     })
     if (created.status !== 201) throw new Error(`the topic cannot be made: ${await created.text()}`)
-    for (const load of loads) {
+    for (const load of loads.filter(({ title }) => title.includes(only))) {
       const measured: Measured[] = []
       for (let run = 0; run <= (load.records === undefined ? 0 : runs); run++) {
         const path = load.records === 1 ? "/topics/load/messages" : "/topics/load/messages/batch"
