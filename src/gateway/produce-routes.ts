@@ -6,7 +6,7 @@
 import type { Buffer } from "node:buffer"
 import * as v from "valibot"
 import type { TopicView } from "../client/cluster.js"
-import type { RecordMetadata } from "../client/producer/producer.js"
+import type { RecordMetadata, Settled } from "../client/producer/producer.js"
 import type { Outcome } from "./idempotency.js"
 import { batchRecordsMax } from "./limits.js"
 import { storeLines } from "./produce-lines.js"
@@ -124,18 +124,13 @@ export function produceRoutes(services: Services): Route[] {
         throw at(unknownPartition(topic, partition, count), `messages.${index}.partition`)
       return toProducerRecord(topic, message, `messages.${index}.`)
     })
-    const { stored, failed } = await settle(records.map((record) => producer.send(record)))
-    if (failed.size === 0)
-      return done(
-        200,
-        JSON.stringify({
-          topic,
-          offsets: stored.map((each) => Number(each!.offset)),
-          partitions: stored.map((each) => each!.partition),
-        }),
-      )
+    const settled = await producer.sendAllSettled(records)
+    const { offsets, partitions, failed } = settled
+    if (failed.size === 0) return done(200, JSON.stringify({ topic, offsets, partitions }))
     if (failed.size === messages.length) throw problemFor(failed.get(0))
-    const results = messages.map(({ id }, index) => resultOf(index, id, stored[index], failed.get(index)))
+    const results = messages.map(({ id }, index) =>
+      resultOf(index, id, failed.has(index) ? undefined : placeIn(settled, index), failed.get(index)),
+    )
     return done(207, JSON.stringify({ topic, results }))
   }
 
@@ -237,30 +232,14 @@ function plainOf({ status, body, contentType }: Outcome, isReplay: boolean): Pla
   return { status, headers, body }
 }
 
-interface Settled {
-  readonly stored: (RecordMetadata | undefined)[]
-  readonly failed: Map<number, unknown>
-}
+/** What a result says of where a record is. */
+type Place = Pick<RecordMetadata, "partition" | "timestamp"> & { readonly offset: number | bigint }
 
-function settle(sent: readonly Promise<RecordMetadata>[]): Promise<Settled> {
-  return new Promise((resolve) => {
-    const stored = new Array<RecordMetadata | undefined>(sent.length)
-    const failed = new Map<number, unknown>()
-    let left = sent.length
-    sent.forEach((promise, index) => {
-      promise.then(
-        (each) => {
-          stored[index] = each
-          if (--left === 0) resolve({ stored, failed })
-        },
-        (error: unknown) => {
-          failed.set(index, error)
-          if (--left === 0) resolve({ stored, failed })
-        },
-      )
-    })
-  })
-}
+const placeIn = ({ partitions, offsets, timestamps }: Settled, index: number): Place => ({
+  partition: partitions[index]!,
+  offset: offsets[index]!,
+  timestamp: timestamps[index]!,
+})
 
 const problemFor = (error: unknown): Problem => problemOf(error) ?? defect()
 
@@ -269,7 +248,7 @@ const at = (problem: Problem, field: string): Problem => Object.assign(problem, 
 export function resultOf(
   index: number,
   id: string | undefined,
-  stored: RecordMetadata | undefined,
+  stored: Place | undefined,
   error: unknown,
 ): v.InferOutput<typeof resultSchema> {
   const named = id === undefined ? {} : { id }
