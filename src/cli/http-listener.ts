@@ -7,6 +7,7 @@ import { getRequestListener } from "@hono/node-server"
 import type { Env } from "../env/env.js"
 import { openGroupConsumer } from "../gateway/client-group-consumer.js"
 import { Gateway, type GatewayOptions } from "../gateway/gateway.js"
+import { answerPlain } from "./http-plain.js"
 import type { HttpListenerFunction } from "./http-server.js"
 
 export interface LoadedGateway {
@@ -23,7 +24,12 @@ export function loadGateway(
     overrideGlobalObjects: true,
     errorHandler: () => malformed(),
   })
-  return { listener: (incoming, outgoing) => void listener(incoming, outgoing), close: () => gateway.close() }
+  return {
+    listener: (incoming, outgoing) => {
+      if (!answerPlain(gateway, incoming, outgoing)) void listener(incoming, outgoing)
+    },
+    close: () => gateway.close(),
+  }
 }
 
 const malformed = () =>

@@ -3,6 +3,7 @@
  *
  * Owns the composition, what happens around every handler (bounds, checks, errors), and the end of it all. Takes its world and its sockets from outside: `fetch` answers one request. It runs beside a broker, or alone in front of any cluster.
  */
+import type { Buffer } from "node:buffer"
 import { createHash } from "node:crypto"
 import { type Context, Hono } from "hono"
 import { ClientCore } from "../client/core.js"
@@ -16,15 +17,16 @@ import { groupRoutes } from "./group-routes.js"
 import { GroupSessions, type OpenGroupConsumer } from "./group-sessions.js"
 import { RouteCounts } from "./http-counts.js"
 import { Idempotency } from "./idempotency.js"
-import { bodyBytesMaxDefault, Occupancy, readWhole } from "./limits.js"
+import { bodyBytesMaxDefault, cutBody, Occupancy, readWhole } from "./limits.js"
 import { Lookup } from "./lookup.js"
 import { openApiDocument } from "./openapi.js"
 import { checkOrigin } from "./origin.js"
+import { type PlainAnswer, type PlainRequest, PlainRoutes } from "./plain.js"
 import { defect, Problem, problemOf } from "./problem.js"
 import { probeRoutes } from "./probe-routes.js"
 import { produceRoutes } from "./produce-routes.js"
 import { readRoutes } from "./read-routes.js"
-import { problemAnswer, type Route } from "./route.js"
+import { plainProblem, problemAnswer, responseOf, type Route } from "./route.js"
 import type { Probes, Services } from "./services.js"
 
 export interface GatewayOptions {
@@ -33,6 +35,8 @@ export interface GatewayOptions {
   /** The listener is reachable from this machine only. */
   readonly isOnLoopback: boolean
   readonly bodyBytesMax?: number
+  /** Event streams that are open at once. */
+  readonly streamsMax?: number
   /** What is known beside what the gateway can find out by itself. */
   readonly probes?: ProbeSource
   /** Makes a consumer that is a member of a group. */
@@ -52,7 +56,8 @@ const stopWaitMsMax = 5_000
 /** Requests that come together go together. */
 const lingerMs = 1
 const batchBytes = 256 << 10
-const readAheadBytes = 2 << 20
+/** Of each event stream; all of them together are what this process may hold of records that nobody has read. */
+const readAheadBytes = 256 << 10
 
 export class Gateway {
   readonly routes: readonly Route[]
@@ -60,6 +65,7 @@ export class Gateway {
   readonly #client: ClientCore
   readonly #services: Services
   readonly #counts = new Map<Route, RouteCounts>()
+  readonly #plainRoutes: PlainRoutes
   #isClosed = false
 
   constructor(
@@ -73,7 +79,7 @@ export class Gateway {
       env,
       lookup,
       producer: this.#client.producer({ lingerMs, batchBytes, deliveryTimeoutMs, maxBlockMs: requestTimeoutMs }),
-      occupancy: new Occupancy(),
+      occupancy: new Occupancy(options.streamsMax),
       idempotency: new Idempotency(env.clock),
       groups: new GroupSessions(env, options.openGroupConsumer),
       probes: this.#probes(lookup),
@@ -98,6 +104,7 @@ export class Gateway {
       ...adminRoutes(services),
       ...probeRoutes(services),
     ]
+    this.#plainRoutes = new PlainRoutes(this.routes, options.isOnLoopback, services.bodyBytesMax)
     this.#serve()
   }
 
@@ -117,8 +124,29 @@ export class Gateway {
       checkOrigin(request, this.options.isOnLoopback)
       return await this.#app.fetch(request)
     } catch (error) {
-      return this.#answerError(error)
+      return problemAnswer(this.#problemOf(error))
     }
+  }
+
+  /**
+   * Answers one request as `fetch` would, at a fraction of the cost, if it says nothing unusual. Undefined: `fetch` has to answer it. `readBody` is called once at most and resolves with as many bytes as the request
+   * declares, or rejects: the connection ended. Never rejects.
+   */
+  answerPlain(request: PlainRequest, readBody: () => Promise<Buffer>): Promise<PlainAnswer> | undefined {
+    const call = this.#plainRoutes.find(request)
+    if (call === undefined) return undefined
+    const { route, topic, bodyBytes } = call
+    return this.#counted(
+      this.#counts.get(route)!,
+      async (taken) => {
+        taken(bodyBytes)
+        const body = await readBody().catch(() => {
+          throw cutBody()
+        })
+        return route.plain!(topic, body)
+      },
+      itself,
+    )
   }
 
   #serve(): void {
@@ -126,12 +154,14 @@ export class Gateway {
       const path = each.path.replace(/\{(\w+)\}/g, ":$1")
       const counts = new RouteCounts(`${each.method} ${each.path}`)
       this.#counts.set(each, counts)
-      this.#app.on(each.method, [path, `/v1${path}`], async (context) => {
-        const beganMs = this.env.clock.monotonicMs()
-        const response = await this.#run(each, context)
-        counts.answered(response.status, this.env.clock.monotonicMs() - beganMs)
-        return response
-      })
+      const { bodyBytesMax } = this.#services
+      this.#app.on(each.method, [path, `/v1${path}`], (context) =>
+        this.#counted(
+          counts,
+          (taken) => each.run(context, () => readWhole(context.req.raw, bodyBytesMax, taken)),
+          responseOf,
+        ),
+      )
     }
     const document = openApiDocument(this.routes, this.options.version)
     const documentText = JSON.stringify(document, null, 2)
@@ -150,38 +180,45 @@ export class Gateway {
     )
     this.#app.on("GET", ["/docs", "/v1/docs"], () => new Response(page, { headers: pageHeaders }))
     this.#app.notFound((context) => problemAnswer(this.#whyNotFound(context)))
-    this.#app.onError((error) => this.#answerError(error))
+    this.#app.onError((error) => problemAnswer(this.#problemOf(error)))
   }
 
-  async #run(each: Route, context: Context): Promise<Response> {
-    const { occupancy, bodyBytesMax } = this.#services
+  /** Does a request within the bounds. What goes wrong is its answer. `work` tells of every byte of a body before it holds it. */
+  async #counted<A extends { readonly status: number }>(
+    counts: RouteCounts,
+    work: Work<A>,
+    answerOf: (problem: PlainAnswer) => A,
+  ): Promise<A> {
+    const { occupancy } = this.#services
+    const beganMs = this.env.clock.monotonicMs()
     let bytesTaken = 0
     let isIn = false
+    let answer: A
     try {
       if (this.#isClosed) throw stopping()
       occupancy.enter()
       isIn = true
-      return await each.run(context, () =>
-        readWhole(context.req.raw, bodyBytesMax, (bytes) => {
-          occupancy.takeBytes(bytes)
-          bytesTaken += bytes
-        }),
-      )
+      answer = await work((bytes) => {
+        occupancy.takeBytes(bytes)
+        bytesTaken += bytes
+      })
     } catch (error) {
-      return this.#answerError(error)
+      answer = answerOf(plainProblem(this.#problemOf(error)))
     } finally {
       if (isIn) occupancy.leave()
       if (bytesTaken > 0) occupancy.giveBytes(bytesTaken)
     }
+    counts.answered(answer.status, this.env.clock.monotonicMs() - beganMs)
+    return answer
   }
 
-  #answerError(error: unknown): Response {
+  #problemOf(error: unknown): Problem {
     const problem = problemOf(error)
-    if (problem !== undefined) return problemAnswer(problem)
+    if (problem !== undefined) return problem
     this.env.log.log("error", "an HTTP request failed", {
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),
     })
-    return problemAnswer(defect())
+    return defect()
   }
 
   #whyNotFound({ req }: Context): Problem {
@@ -235,6 +272,11 @@ export class Gateway {
     this.#services.lookup.close()
   }
 }
+
+/** Tells of bytes before they are held. Errors: Problem 429. */
+type Taken = (bytes: number) => void
+type Work<A> = (taken: Taken) => Promise<A>
+const itself = (answer: PlainAnswer): PlainAnswer => answer
 
 const stopping = (): Problem =>
   new Problem({

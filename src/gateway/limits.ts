@@ -14,7 +14,7 @@ export const bodyBytesInAllMax = 64 << 20
 /** Default of `ottla.http.body.bytes.max`: a record of message.max.bytes as base64 fits, with room. */
 export const bodyBytesMaxDefault = 4 << 20
 /** Event streams, each with a consumer of its own. */
-export const streamsMax = 200
+export const streamsMaxDefault = 1_100
 /** Consumers of groups. */
 export const groupConsumersMax = 1_000
 /** Records of one batch. */
@@ -29,6 +29,8 @@ export class Occupancy {
   #bodyBytes = 0
   #streams = 0
   readonly #emptied: (() => void)[] = []
+
+  constructor(private readonly streamsMax = streamsMaxDefault) {}
 
   get requests(): number {
     return this.#requests
@@ -65,7 +67,7 @@ export class Occupancy {
   }
 
   takeStream(): void {
-    if (this.#streams >= streamsMax) throw tooMany("streams", streamsMax, "close streams that nobody reads")
+    if (this.#streams >= this.streamsMax) throw tooMany("streams", this.streamsMax, "close streams that nobody reads")
     this.#streams++
   }
 
@@ -98,7 +100,7 @@ export const bodyTooLarge = (max: number): Problem =>
     retriable: false,
   })
 
-const cutBody = (): Problem =>
+export const cutBody = (): Problem =>
   new Problem({
     status: 400,
     slug: "body-cut",

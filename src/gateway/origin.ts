@@ -7,6 +7,9 @@ import { Problem } from "./problem.js"
 
 const loopbackNames = new Set(["localhost", "127.0.0.1", "[::1]"])
 
+/** By a name that only this machine has. */
+export const isNameOfThisMachine = (host: string): boolean => loopbackNames.has(host.replace(/:\d+$/, "").toLowerCase())
+
 const refused = (field: string, detail: string, remedy: string, status = 403): Problem =>
   new Problem({ status, slug: "refused-origin", title: "The request is refused", field, detail, remedy })
 
@@ -18,7 +21,7 @@ export function checkOrigin(request: Request, isOnLoopback: boolean): void {
   if (path.includes("//") || (path.includes("%") && /%(2f|5c|00|2e)/i.test(path)))
     throw refused("path", "the path has an empty part, or an encoded separator", "write the path plainly", 400)
   const host = headers.get("host")
-  if (isOnLoopback && host !== null && !loopbackNames.has(host.replace(/:\d+$/, "").toLowerCase()))
+  if (isOnLoopback && host !== null && !isNameOfThisMachine(host))
     throw refused("header Host", `${host} is no name of this machine`, "use localhost or 127.0.0.1")
   const origin = headers.get("origin")
   if (origin !== null && origin !== `http://${host}` && origin !== `https://${host}`)

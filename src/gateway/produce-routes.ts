@@ -6,13 +6,22 @@
 import type { Buffer } from "node:buffer"
 import * as v from "valibot"
 import type { TopicView } from "../client/cluster.js"
-import type { RecordMetadata } from "../client/producer/producer.js"
+import type { RecordMetadata, Settled } from "../client/producer/producer.js"
 import type { Outcome } from "./idempotency.js"
 import { batchRecordsMax } from "./limits.js"
 import { storeLines } from "./produce-lines.js"
-import { type RecordInput, recordSchema, recordWithIdSchema, toProducerRecord, topicNameSchema } from "./payload.js"
+import {
+  isSurelyRecord,
+  isSurelyRecordWithId,
+  type RecordInput,
+  recordSchema,
+  recordWithIdSchema,
+  toProducerRecord,
+  topicNameSchema,
+} from "./payload.js"
 import { defect, type Problem, problemOf, unknownPartition } from "./problem.js"
-import { type Call, type Route, route } from "./route.js"
+import type { PlainAnswer } from "./plain.js"
+import { type Call, responseOf, type Route, route } from "./route.js"
 import type { Services } from "./services.js"
 
 const params = v.strictObject({ topic: topicNameSchema })
@@ -34,6 +43,19 @@ const batchSchema = v.strictObject({
     v.maxLength(batchRecordsMax, `messages: give at most ${batchRecordsMax} records`),
   ),
 })
+function isSurelyBatch(value: unknown): value is v.InferOutput<typeof batchSchema> {
+  if (typeof value !== "object" || value === null) return false
+  let isOther = false
+  for (const name in value) if (name !== "messages") isOther = true
+  const { messages } = value as { messages?: unknown }
+  return (
+    !isOther &&
+    Array.isArray(messages) &&
+    messages.length > 0 &&
+    messages.length <= batchRecordsMax &&
+    messages.every(isSurelyRecordWithId)
+  )
+}
 const batchAnswerSchema = v.strictObject({
   topic: v.string(),
   offsets: v.pipe(v.array(integer), v.description("Of each message, in their order")),
@@ -102,18 +124,13 @@ export function produceRoutes(services: Services): Route[] {
         throw at(unknownPartition(topic, partition, count), `messages.${index}.partition`)
       return toProducerRecord(topic, message, `messages.${index}.`)
     })
-    const { stored, failed } = await settle(records.map((record) => producer.send(record)))
-    if (failed.size === 0)
-      return done(
-        200,
-        JSON.stringify({
-          topic,
-          offsets: stored.map((each) => Number(each!.offset)),
-          partitions: stored.map((each) => each!.partition),
-        }),
-      )
+    const settled = await producer.sendAllSettled(records)
+    const { offsets, partitions, failed } = settled
+    if (failed.size === 0) return done(200, JSON.stringify({ topic, offsets, partitions }))
     if (failed.size === messages.length) throw problemFor(failed.get(0))
-    const results = messages.map(({ id }, index) => resultOf(index, id, stored[index], failed.get(index)))
+    const results = messages.map(({ id }, index) =>
+      resultOf(index, id, failed.has(index) ? undefined : placeIn(settled, index), failed.get(index)),
+    )
     return done(207, JSON.stringify({ topic, results }))
   }
 
@@ -123,7 +140,7 @@ export function produceRoutes(services: Services): Route[] {
     work: () => Promise<Outcome>,
   ): Promise<Response> => {
     const key = call.context.req.header("idempotency-key")
-    if (key === undefined) return responseOf(await work(), false)
+    if (key === undefined) return responseOf(plainOf(await work(), false))
     const scope = `POST ${call.context.req.path.replace(/^\/v1\//, "/")}`
     // A problem is an outcome here: the next one with this key hears the same.
     const { outcome, isReplay } = await services.idempotency.once(scope, key, bytes, () =>
@@ -133,7 +150,7 @@ export function produceRoutes(services: Services): Route[] {
         return done(problem.status, JSON.stringify(problem.body), "application/problem+json", problem.status !== 504)
       }),
     )
-    return responseOf(outcome, isReplay)
+    return responseOf(plainOf(outcome, isReplay))
   }
 
   return [
@@ -167,6 +184,8 @@ export function produceRoutes(services: Services): Route[] {
         },
       },
       problems,
+      isSurely: isSurelyRecord,
+      plain: async (topic, body) => plainOf(await storeOne(topic, body), false),
       handle: (call, bytes) => answer(call, bytes, () => storeOne(call.params.topic, call.body)),
     }),
     route({
@@ -184,6 +203,8 @@ export function produceRoutes(services: Services): Route[] {
         207: { description: "Some are stored: `status` says which.", schema: mixedSchema },
       },
       problems,
+      isSurely: isSurelyBatch,
+      plain: async (topic, body) => plainOf(await storeBatch(topic, body.messages), false),
       handle: (call, bytes) => answer(call, bytes, () => storeBatch(call.params.topic, call.body.messages)),
     }),
   ]
@@ -202,39 +223,23 @@ const done = (status: number, body: string, contentType = "application/json", is
 
 const plainHeaders = { "content-type": "application/json" }
 
-function responseOf({ status, body, contentType }: Outcome, isReplay: boolean): Response {
+function plainOf({ status, body, contentType }: Outcome, isReplay: boolean): PlainAnswer {
   const headers = isReplay
     ? { "content-type": contentType, "idempotency-replayed": "true" }
     : contentType === "application/json"
       ? plainHeaders
       : { "content-type": contentType }
-  return new Response(body, { status, headers })
+  return { status, headers, body }
 }
 
-interface Settled {
-  readonly stored: (RecordMetadata | undefined)[]
-  readonly failed: Map<number, unknown>
-}
+/** What a result says of where a record is. */
+type Place = Pick<RecordMetadata, "partition" | "timestamp"> & { readonly offset: number | bigint }
 
-function settle(sent: readonly Promise<RecordMetadata>[]): Promise<Settled> {
-  return new Promise((resolve) => {
-    const stored = new Array<RecordMetadata | undefined>(sent.length)
-    const failed = new Map<number, unknown>()
-    let left = sent.length
-    sent.forEach((promise, index) => {
-      promise.then(
-        (each) => {
-          stored[index] = each
-          if (--left === 0) resolve({ stored, failed })
-        },
-        (error: unknown) => {
-          failed.set(index, error)
-          if (--left === 0) resolve({ stored, failed })
-        },
-      )
-    })
-  })
-}
+const placeIn = ({ partitions, offsets, timestamps }: Settled, index: number): Place => ({
+  partition: partitions[index]!,
+  offset: offsets[index]!,
+  timestamp: timestamps[index]!,
+})
 
 const problemFor = (error: unknown): Problem => problemOf(error) ?? defect()
 
@@ -243,7 +248,7 @@ const at = (problem: Problem, field: string): Problem => Object.assign(problem, 
 export function resultOf(
   index: number,
   id: string | undefined,
-  stored: RecordMetadata | undefined,
+  stored: Place | undefined,
   error: unknown,
 ): v.InferOutput<typeof resultSchema> {
   const named = id === undefined ? {} : { id }

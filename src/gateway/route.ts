@@ -8,6 +8,7 @@ import type { Context } from "hono"
 import * as v from "valibot"
 import { parseJson } from "./json.js"
 import type { AnySchema } from "./json-schema.js"
+import type { PlainAnswer, PlainHandler } from "./plain.js"
 import { badField, Problem } from "./problem.js"
 
 export type ObjectSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>
@@ -38,6 +39,10 @@ interface Declaration<P, Q, B> {
   readonly params?: v.GenericSchema<unknown, P>
   readonly query?: v.GenericSchema<unknown, Q>
   readonly body?: v.GenericSchema<unknown, B>
+  /** Whether a body is surely as `body` wants it, and what that would make of it; false says nothing. */
+  readonly isSurely?: (value: unknown) => value is B
+  /** What is done with a body that is all that matters of a request, and its answer. */
+  readonly plain?: (topic: string, body: B) => Promise<PlainAnswer>
   /** A request without a body is one with an empty object. */
   readonly isBodyOptional?: boolean
   /** Headers that matter to it, each with what it does. */
@@ -66,6 +71,7 @@ export interface Route {
   readonly otherBodies?: Readonly<Record<string, { readonly description: string }>>
   readonly answers: Readonly<Record<number, Answer>>
   readonly problems?: Readonly<Record<number, string>>
+  readonly plain?: PlainHandler
   /** Does the whole of a request. Errors: Problem, or whatever went wrong. */
   run(context: Context, readBody: () => Promise<Buffer>): Promise<Response>
 }
@@ -76,9 +82,14 @@ export function route<P = Record<string, never>, Q = Record<string, never>, B = 
   declaration: Declaration<P, Q, B>,
 ): Route {
   const { params, query, body, otherBodies, isBodyOptional = false } = declaration
-  const { handle, ...rest } = declaration
+  const { handle, isSurely, plain, ...rest } = declaration
+  const bodyIn = (bytes: Buffer): B => {
+    const value = parseJson(bytes)
+    return isSurely?.(value) === true ? value : check(body!, value, "body")
+  }
   return {
-    ...(rest as unknown as Omit<Route, "run">),
+    ...(rest as unknown as Omit<Route, "run" | "plain">),
+    ...(plain !== undefined && { plain: (topic: string, bytes: Buffer) => plain(topic, bodyIn(bytes)) }),
     async run(context, readBody) {
       const call = {
         context,
@@ -93,7 +104,7 @@ export function route<P = Record<string, never>, Q = Record<string, never>, B = 
       const bytes = await readBody()
       const isMissing = bytes.length === 0 && isBodyOptional
       if (!isMissing && !isJson(contentType)) throw unsupportedType(contentType, Object.keys(otherBodies ?? {}))
-      const checked = check(body, isMissing ? {} : parseJson(bytes), "body")
+      const checked = isMissing ? check(body, {}, "body") : bodyIn(bytes)
       return handle({ ...call, body: checked }, bytes)
     },
   }
@@ -175,12 +186,16 @@ const jsonHeaders = { "content-type": "application/json" }
 export const jsonAnswer = (value: unknown, status = 200): Response =>
   new Response(JSON.stringify(value), { status, headers: jsonHeaders })
 
-export const problemAnswer = (problem: Problem): Response =>
-  new Response(JSON.stringify(problem.body), {
-    status: problem.status,
-    headers: {
-      "content-type": "application/problem+json",
-      "cache-control": "no-store",
-      ...(problem.retryAfterS !== undefined && { "retry-after": String(problem.retryAfterS) }),
-    },
-  })
+export const plainProblem = (problem: Problem): PlainAnswer => ({
+  status: problem.status,
+  headers: {
+    "content-type": "application/problem+json",
+    "cache-control": "no-store",
+    ...(problem.retryAfterS !== undefined && { "retry-after": String(problem.retryAfterS) }),
+  },
+  body: JSON.stringify(problem.body),
+})
+
+export const responseOf = ({ status, headers, body }: PlainAnswer): Response => new Response(body, { status, headers })
+
+export const problemAnswer = (problem: Problem): Response => responseOf(plainProblem(problem))

@@ -294,3 +294,26 @@ test("acks 0: what a broker refuses disturbs nothing else of its client", () =>
     assert.deepEqual(await t.readAll(), ["0", "1", "2", "3", "4"])
     await client.close()
   }))
+
+test("records that are settled together are told of each in its place: where it is, or why it is not", () =>
+  inWorld({}, async (t, producer) => {
+    await t.createTopic("t", 2)
+    const record = (value: string, partition: number) => ({ topic: "t", value, partition, timestamp: 7 })
+    const settled = await producer.sendAllSettled([
+      ...[record("a", 1), record("x".repeat(2 << 20), 0), record("b", 1)],
+      ...[record("c", 0), record("d", 5)],
+    ])
+    assert.deepEqual(settled.offsets, [0, -1, 1, 0, -1])
+    assert.deepEqual(settled.partitions, [1, -1, 1, 0, -1])
+    assert.deepEqual(settled.timestamps, [7, -1, 7, 7, -1])
+    const failed = [...settled.failed].map(([index, error]) => [index, (error as ClientError).code])
+    assert.deepEqual(
+      new Map(failed as [number, string][]),
+      new Map([
+        [1, "RECORD_TOO_LARGE"],
+        [4, "INVALID_CONFIG"],
+      ]),
+    )
+    assert.deepEqual((await producer.sendAllSettled([])).offsets, [])
+    assert.deepEqual(await t.readAll("t", 1), ["a", "b"])
+  }))

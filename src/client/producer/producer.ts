@@ -46,11 +46,66 @@ const spareBatchesMax = 64
 
 interface Waiting {
   readonly record: ProducerRecord
-  readonly delivery: PendingDelivery
+  readonly delivery: QueuedDelivery
   readonly deadlineMs: number
 }
 
-class PendingDelivery implements Delivery {
+/** What became of many records, each at its index. */
+export interface Settled {
+  /** -1 where it is not stored, or was before at an offset nobody remembers. */
+  readonly offsets: number[]
+  readonly partitions: number[]
+  readonly timestamps: number[]
+  readonly failed: ReadonlyMap<number, Error>
+}
+
+interface QueuedDelivery extends Delivery {
+  queue: PartitionQueue | undefined
+}
+
+/** Many deliveries that are awaited together. */
+class Settling implements Settled {
+  readonly offsets: number[] = []
+  readonly partitions: number[] = []
+  readonly timestamps: number[] = []
+  readonly failed = new Map<number, Error>()
+
+  constructor(
+    public left: number,
+    readonly resolve: (settled: Settled) => void,
+  ) {
+    for (const of of [this.offsets, this.partitions, this.timestamps])
+      for (let index = 0; index < left; index++) of.push(-1)
+  }
+
+  settledOne(): void {
+    if (--this.left === 0) this.resolve(this)
+  }
+}
+
+class SettlingDelivery implements QueuedDelivery {
+  queue: PartitionQueue | undefined
+
+  constructor(
+    private readonly settling: Settling,
+    private readonly place: number,
+  ) {}
+
+  delivered(baseOffset: number, index: number, timestamp: number): void {
+    const { settling, place } = this
+    if (baseOffset >= 0) settling.offsets[place] = baseOffset + index
+    settling.partitions[place] = this.queue!.partition
+    settling.timestamps[place] = timestamp
+    settling.settledOne()
+  }
+
+  failed(error: Error): void {
+    this.settling.failed.set(this.place, error)
+    this.settling.settledOne()
+  }
+}
+
+class PendingDelivery implements QueuedDelivery {
   queue: PartitionQueue | undefined
 
   constructor(
@@ -123,7 +178,17 @@ export class Producer implements AsyncDisposable {
     return Promise.all(records.map((record) => this.send(record)))
   }
 
-  #accept(record: ProducerRecord, delivery: PendingDelivery): void {
+  /** Resolves when each of them is stored or has failed; never rejects. They go in their order. Many records cost less like this than with a promise each. Errors of a record: as `send`. */
+  sendAllSettled(records: readonly ProducerRecord[]): Promise<Settled> {
+    return new Promise((resolve) => {
+      const settling = new Settling(records.length, resolve)
+      if (records.length === 0) resolve(settling)
+      for (let index = 0; index < records.length; index++)
+        this.#accept(records[index]!, new SettlingDelivery(settling, index))
+    })
+  }
+
+  #accept(record: ProducerRecord, delivery: QueuedDelivery): void {
     const refused = this.#whyRefused(record)
     if (refused !== undefined) delivery.failed(refused)
     else if (this.#waiting.length > 0 || !this.#put(record, delivery)) {
@@ -146,7 +211,7 @@ export class Producer implements AsyncDisposable {
   }
 
   /** False: it has to wait. */
-  #put(record: ProducerRecord, delivery: PendingDelivery): boolean {
+  #put(record: ProducerRecord, delivery: QueuedDelivery): boolean {
     const topic = this.cluster.topic(record.topic)
     if (topic === undefined || topic.partitions.length === 0) {
       const info = topic === undefined ? undefined : errorByCode(topic.errorCode)
