@@ -78,34 +78,35 @@ async function measure(
   modules: string,
 ) {
   const directory = join(work, "clients-data", system.name)
-  for (const { recordBytes, records } of loads) {
-    for (let run = 0; run <= runs; run++) {
-      for (const library of present) {
-        rmSync(directory, { recursive: true, force: true })
-        await system.prepare(directory)
-        const server = await system.start(directory)
-        try {
-          const client = await Client.connect(host, server.port)
-          await client.createTopic("load", partitions)
-          client.close()
+  rmSync(directory, { recursive: true, force: true })
+  await system.prepare(directory)
+  const server = await system.start(directory)
+  const admin = await Client.connect(host, server.port)
+  try {
+    for (const { recordBytes, records } of loads) {
+      for (let run = 0; run <= runs; run++) {
+        for (const library of present) {
+          const topic = `load-${recordBytes}-${run}-${present.indexOf(library)}`
+          await admin.createTopic(topic, partitions)
           const count = Math.round(records / (slowerBy[library] ?? 1))
           for (const operation of operations) {
-            // The broker is warm for all alike: each brings its own first load.
-            const args = [worker, library, operation, `${server.port}`, "load", `${count}`, `${recordBytes}`, modules]
+            const args = [worker, library, operation, `${server.port}`, topic, `${count}`, `${recordBytes}`, modules]
             const printed = await processes.run(process.execPath, args)
             if (run === 0) continue
             const key = keyOf(system.title, operation, recordBytes, library)
             const line = printed.split("\n").find((each) => each.startsWith("{"))!
             figures.set(key, [...(figures.get(key) ?? []), JSON.parse(line) as Result])
           }
-          say(`${system.title}: ${library}, ${recordBytes} B, run ${run} of ${runs}${run === 0 ? " (warming)" : ""}`)
-        } finally {
-          await server.kill()
-          rmSync(directory, { recursive: true, force: true })
           settleDisk()
+          say(`${system.title}: ${library}, ${recordBytes} B, run ${run} of ${runs}${run === 0 ? " (warming)" : ""}`)
         }
       }
     }
+  } finally {
+    admin.close()
+    await server.kill()
+    rmSync(directory, { recursive: true, force: true })
+    settleDisk()
   }
 }
 
@@ -155,7 +156,7 @@ async function main(): Promise<void> {
   const text = `# Clients side by side
 
 Each client produces to and reads from one broker on the same machine, by turns, in a process of its own; medians of ${runs} runs after one that warms. ${partitions} partitions, acks from all replicas, 1,000
-records handed over at once, eight such calls on their way; the broker and the client share the machine. How each is told: \`bench/clients/worker.ts\`. ${versions}.
+records handed over at once, sixteen such calls on their way; the broker and the client share the machine, both warm: the broker from whole runs before, the client from a quarter as many records. How each is told: \`bench/clients/worker.ts\`. ${versions}.
 ${machineLine(work)}, ${new Date().toISOString().slice(0, 10)}. Made by \`npm run bench:clients\`.
 
 ${table(systems, present)}

@@ -2,7 +2,7 @@
  * One load by one client library, in a process of its own: `worker.js LIBRARY produce|consume PORT TOPIC RECORDS BYTES MODULES`.
  *
  * Owns how each library is used at its best: what its own documentation says of throughput, acks from all replicas, a linger of 5 ms and requests of up to 1 MB where it has them. Prints one line of
- * JSON: the seconds from the first call (reading: from the first record, for groups take their time to form) to the last record, and this process's processor time in them. MODULES: the folder with the other libraries.
+ * JSON: the rate of the records after those that warm, and this process's processor time in them. MODULES: the folder with the other libraries.
  */
 import { createRequire } from "node:module"
 import { join } from "node:path"
@@ -19,14 +19,16 @@ const [library, operation, port, topic, recordsText, bytesText, modules] = proce
   string,
 ]
 const records = Number(recordsText)
+/** Before the measured ones, in the same process: what is measured is what a program does that runs for longer than a second. */
+const warming = Math.ceil(records / 4)
 const bootstrap = `127.0.0.1:${port}`
 /** Handed over at once, and how many such calls are on their way. */
 const perCall = 1000
-const callsAtOnce = 8
+const callsAtOnce = 16
 
 /** What a library does: called when it is ready, until the last record is stored or read. */
 interface Run {
-  produce(value: Buffer): Promise<void>
+  produce(value: Buffer, count: number): Promise<void>
   /** Calls `took` with each number of records as it has them; ends when that says so. */
   consume(took: (count: number) => boolean): Promise<void>
   close(): Promise<void>
@@ -34,8 +36,8 @@ interface Run {
 
 const value = Buffer.alloc(Number(bytesText), "0123456789abcdef")
 
-/** `send(count)` again and again, several at once, until all records are sent. */
-async function sendAll(send: (count: number) => Promise<unknown>): Promise<void> {
+/** `send(count)` again and again, several at once, until so many records are sent. */
+async function sendAll(records: number, send: (count: number) => Promise<unknown>): Promise<void> {
   let left = records
   const lane = async () => {
     while (left > 0) {
@@ -54,8 +56,8 @@ const libraries: Record<string, () => Promise<Run>> = {
     const client = new Client({ bootstrap })
     const producer = client.producer({ batchBytes: 1_000_000, maxRequestBytes: 1_000_000 })
     return {
-      produce: (each) =>
-        sendAll((count) => producer.sendAll(Array.from({ length: count }, () => ({ topic, value: each })))),
+      produce: (each, records) =>
+        sendAll(records, (count) => producer.sendAll(Array.from({ length: count }, () => ({ topic, value: each })))),
       consume: async (took) => {
         const consumer = client.consumer({ topics: [topic], from: "earliest" })
         for await (const batch of consumer.batches()) if (took(batch.length)) break
@@ -74,8 +76,8 @@ const libraries: Record<string, () => Promise<Run>> = {
     })
     await (operation === "produce" ? producer : consumer).connect()
     return {
-      produce: (each) =>
-        sendAll((count) =>
+      produce: (each, records) =>
+        sendAll(records, (count) =>
           producer.send({ topic, acks: -1, messages: Array.from({ length: count }, () => ({ value: each })) }),
         ),
       consume: async (took) => {
@@ -97,8 +99,8 @@ const libraries: Record<string, () => Promise<Run>> = {
     if (operation === "produce") {
       const producer = new Producer({ clientId: "bench", bootstrapBrokers: [bootstrap] })
       return {
-        produce: (each) =>
-          sendAll((count) =>
+        produce: (each, records) =>
+          sendAll(records, (count) =>
             producer.send({ acks: -1, messages: Array.from({ length: count }, () => ({ topic, value: each })) }),
           ),
         consume: async () => {},
@@ -145,11 +147,12 @@ const libraries: Record<string, () => Promise<Run>> = {
       )
       producer.setPollInterval(1)
       return {
-        produce: async (each) => {
+        produce: async (each, records) => {
           let reported = 0
-          const done = new Promise<void>((resolve) =>
-            producer.on("delivery-report", () => ++reported === records && resolve()),
-          )
+          const done = new Promise<void>((resolve) => {
+            producer.removeAllListeners("delivery-report")
+            producer.on("delivery-report", () => ++reported === records && resolve())
+          })
           for (let sent = 0; sent < records; ) {
             try {
               producer.produce(topic, null, each)
@@ -193,21 +196,29 @@ if (start === undefined) throw new Error(`no library ${library}; there are ${Obj
 const run = await start()
 let usedBefore = process.cpuUsage()
 let began = performance.now()
-let left = records
-let first = 0
-const took = (count: number): boolean => {
-  if (left === records && count > 0) {
-    usedBefore = process.cpuUsage()
-    began = performance.now()
-    first = count
-  }
-  left -= count
-  return left <= 0
+const begin = () => {
+  usedBefore = process.cpuUsage()
+  began = performance.now()
 }
-await (operation === "produce" ? run.produce(value) : run.consume(took))
+let measured = records
+if (operation === "produce") {
+  await run.produce(value, warming)
+  begin()
+  await run.produce(value, records)
+} else {
+  let read = 0
+  await run.consume((count) => {
+    const wasWarm = read >= warming
+    read += count
+    if (!wasWarm && read >= warming) {
+      begin()
+      measured = warming + records - read
+    }
+    return read >= warming + records
+  })
+}
 const seconds = (performance.now() - began) / 1000
 const { user, system } = process.cpuUsage(usedBefore)
-const measured = records - first
 process.stdout.write(
   `${JSON.stringify({ rate: measured / seconds, cpuMicros: (user + system) / measured, residentMb: process.memoryUsage.rss() / 1e6 })}\n`,
 )
