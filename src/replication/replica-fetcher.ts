@@ -61,8 +61,19 @@ export interface FetcherOptions {
 
 /** An answer of this size means that there is more: it is asked for while this is on its way to the medium. */
 export const readAheadBytesMin = 256 * 1024
-/** Bytes that were read ahead of the medium. Beyond them nothing is fetched until the disk has caught up; whoever waits for a record among them waits for the sync of them all. */
-export const readAheadBytesMax = 6 * 1024 * 1024
+
+/** How much a fetcher takes in at once. */
+export interface FetchPace {
+  /** Bytes of one answer, beside `replica.fetch.response.max.bytes`: while one is checked and appended, the broker does nothing else. */
+  readonly answerBytesMax: number
+  /** Bytes that were read ahead of the medium. Beyond them nothing is fetched until the disk has caught up; whoever waits for a record among them waits for the sync of them all. */
+  readonly readAheadBytesMax: number
+}
+
+/** Of partitions that are in sync: a producer waits for whatever comes. */
+export const inSyncPace: FetchPace = { answerBytesMax: Number.POSITIVE_INFINITY, readAheadBytesMax: 6 * 1024 * 1024 }
+/** Of partitions that are not: nobody waits for them, and much at once would hold up those for which somebody does. Less than this costs rate. */
+export const catchUpPace: FetchPace = { answerBytesMax: 1024 * 1024, readAheadBytesMax: 1024 * 1024 }
 /** First pause after a second failure to reach the leader; it doubles. After the first there is none. */
 export const reconnectMs = 20
 
@@ -111,6 +122,7 @@ export class ReplicaFetcher implements AnsweredFetcher {
 
   constructor(
     readonly leaderId: BrokerId,
+    private readonly pace: FetchPace,
     private readonly options: FetcherOptions,
   ) {
     this.#answers = new FetchAnswers(this, options)
@@ -278,7 +290,7 @@ export class ReplicaFetcher implements AnsweredFetcher {
   #mayFetch(): boolean {
     if (this.#unsafe === 0 || this.#isUrgent) return true
     if (!this.#readsAhead) return false
-    return this.#hasProgress || (this.#isBehind && this.#aheadBytes < readAheadBytesMax)
+    return this.#hasProgress || (this.#isBehind && this.#aheadBytes < this.pace.readAheadBytesMax)
   }
 
   /** There was more than a little last time, and the leader lets us read on. */
@@ -312,7 +324,7 @@ export class ReplicaFetcher implements AnsweredFetcher {
       replicaState: { replicaId: nodeId, replicaEpoch: this.options.brokerEpoch() },
       maxWaitMs: mayWait ? settings.waitMaxMs : 0,
       minBytes: settings.minBytes,
-      maxBytes: settings.responseMaxBytes,
+      maxBytes: Math.min(settings.responseMaxBytes, this.pace.answerBytesMax),
       // A full fetch ends the session that it names.
       sessionId: isFull ? this.#abandonedSessionId : this.#sessionId,
       sessionEpoch: isFull ? initialSessionEpoch : this.#sessionEpoch,

@@ -7,7 +7,7 @@
 import type { BrokerId } from "../base/ids.js"
 import { FollowerState } from "./follower-state.js"
 import type { Partition } from "./partition.js"
-import { type FetcherOptions, ReplicaFetcher } from "./replica-fetcher.js"
+import { catchUpPace, type FetcherOptions, inSyncPace, ReplicaFetcher } from "./replica-fetcher.js"
 
 export class ReplicaFetchers {
   readonly #states = new Map<Partition, FollowerState>()
@@ -31,7 +31,8 @@ export class ReplicaFetchers {
       return
     }
     if (state === undefined) this.#states.set(partition, (state = new FollowerState(partition)))
-    const fetchers = isr.includes(nodeId) ? this.#inSync : this.#behind
+    const isInSync = isr.includes(nodeId)
+    const fetchers = isInSync ? this.#inSync : this.#behind
     if (state.leaderEpoch === leaderEpoch) {
       const fetcher = state.fetcher as ReplicaFetcher | undefined
       if (state.isHandedOver || (fetcher !== undefined && fetcher === fetchers.get(leader))) return
@@ -46,7 +47,10 @@ export class ReplicaFetchers {
     state.blockedUntilMs = 0
     state.backoffMs = 0
     let fetcher = fetchers.get(leader)
-    if (fetcher === undefined) fetchers.set(leader, (fetcher = new ReplicaFetcher(leader, this.options)))
+    if (fetcher === undefined) {
+      fetcher = new ReplicaFetcher(leader, isInSync ? inSyncPace : catchUpPace, this.options)
+      fetchers.set(leader, fetcher)
+    }
     fetcher.add(state)
   }
 

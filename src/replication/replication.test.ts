@@ -6,7 +6,7 @@ import { Errors } from "../protocol/errors.js"
 import { deleteRecords } from "../protocol/messages/delete-records.js"
 import { listOffsets } from "../protocol/messages/list-offsets.js"
 import { produce } from "../protocol/messages/produce.js"
-import { readAheadBytesMin } from "./replica-fetcher.js"
+import { catchUpPace, readAheadBytesMin } from "./replica-fetcher.js"
 import { inReplicationWorld, type ReplicationTest } from "./testing/replication-test.js"
 
 const epochOf = (t: ReplicationTest) => t.controller.partition("t").leaderEpoch
@@ -347,6 +347,32 @@ test("a follower that was away catches up from files and joins again", async () 
       assert.ok(t.log(2).segmentCount > 3)
     },
     { cluster: { responseMaxBytes: 3000, fetchMaxBytes: 1000 } },
+  )
+})
+
+test("a follower that catches up takes in little at a time, so that what somebody waits for is not held up", async () => {
+  const batchBytes = 128 << 10
+  await inReplicationWorld(
+    async (t) => {
+      await t.createTopic("t", { partitions: 8 })
+      await t.converged()
+      t.crash(2)
+      for (let sent = 0; sent < 8; sent++)
+        for (let partition = 0; partition < 8; partition++)
+          assert.equal((await t.produce("x".repeat(batchBytes), { partition })).errorCode, Errors.NONE)
+      await t.start(2)
+      t.nodes[2]!.disk.options.syncLatencyNs = { least: 2e9, spread: 0 }
+      await t.pass(1000)
+      let records = 0
+      for (let partition = 0; partition < 8; partition++) records += t.log(2, "t", partition).logEndOffset
+      const bytes = records * batchBytes
+      assert.ok(
+        bytes > 0 && bytes <= catchUpPace.readAheadBytesMax + catchUpPace.answerBytesMax,
+        `${bytes} bytes of 8 MiB before the first sync`,
+      )
+      await t.converged()
+    },
+    { config: { segmentBytes: 10 << 20 } },
   )
 })
 
